@@ -1,0 +1,33 @@
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, Self
+
+from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+UTC: timezone
+
+class Job:
+    id: str
+    name: str
+    func: Callable[..., Any]
+    func_ref: str | None
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    coalesce: bool
+    trigger: BaseTrigger
+    executor: str
+    misfire_grace_time: int | None
+    max_instances: int
+    next_run_time: datetime | None
+    def __init__(self, scheduler: BaseScheduler, id: str | None = None, **kwargs: Any) -> None: ...
+    def modify(self, **changes: Any) -> Self: ...
+    def reschedule(self, trigger: BaseTrigger | str | None, **trigger_args: Any) -> Self: ...
+    def pause(self) -> Self: ...
+    def resume(self) -> Self: ...
+    def remove(self) -> None: ...
+    @property
+    def pending(self) -> bool: ...
+    def __getstate__(self) -> dict[str, Any]: ...
+    def __setstate__(self, state: dict[str, Any]) -> None: ...
+    def __eq__(self, other: object) -> bool: ...
