@@ -1,0 +1,232 @@
+"""Where a session's calls run, and how a call made elsewhere gets there.
+
+A session has one home for life.  Over a blocking driver it is the threads: whichever calls, one at
+a time.  Over an asyncio driver it is the event loop, in a greenlet that SQLAlchemy switches away
+from while the driver waits.  `run` is for those who block, `arun` for those who await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final, Protocol
+
+import anyio
+from sqlalchemy.util.concurrency import await_, greenlet_spawn, in_greenlet
+
+from ._shield import Gently, uninterrupted
+from ._types import Blocking, P, R
+from .exceptions import BlockingCallWarning, SyncInAsyncError
+
+__all__ = ["Home", "LoopHome", "ThreadHome", "callers_level"]
+
+_GREENLETS: Final = importlib.util.find_spec("greenlet") is not None
+"""Without them there is no asyncio driver, and awaited calls run in threads."""
+
+_HERE: Final = (__name__.partition(".")[0] + ".", "sqlalchemy.")
+
+
+class Tenant(Protocol):
+    """The session that lives in a home."""
+
+    def in_transaction(self) -> bool:
+        """Whether it may hold a connection."""
+        ...
+
+    @property
+    def drops_statements(self) -> bool:
+        """Whether the driver, when cancelled, leaves the statement running at the server."""
+        ...
+
+    def interrupt(self) -> None:
+        """End the statement that is running, from another thread."""
+
+
+class Home(ABC):
+    """Runs a session's calls, one at a time."""
+
+    __slots__ = ("tenant",)
+
+    def __init__(self) -> None:
+        self.tenant: Tenant | None = None
+
+    @abstractmethod
+    def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a call here or carry it home, and block until it is done."""
+
+    @abstractmethod
+    async def arun(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carry a call home and await it."""
+
+    def finish(self, call: Callable[[], R]) -> R:
+        """Run the call that cleans up, wherever this is."""
+        return self.run(call)
+
+
+class ThreadHome(Home):
+    """Over a blocking driver: any thread.
+
+    Args:
+        blocking: What to do about a blocking call on a running event loop.
+    """
+
+    __slots__ = ("_blocking", "_lock", "_owner")
+
+    def __init__(self, blocking: Blocking) -> None:
+        super().__init__()
+        self._blocking = blocking
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a call in this thread."""
+        me = threading.get_ident()
+        if self._owner == me:  # within a call already
+            return call(*args, **kwargs)
+        if asyncio._get_running_loop() is not None:
+            if _GREENLETS and in_greenlet():  # SQLAlchemy's AsyncSession over a thread
+                return await_(self.arun(call, *args, **kwargs))
+            self._object()
+        return self._in_turn(me, call, *args, **kwargs)
+
+    def _in_turn(self, me: int, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._lock:
+            self._owner = me
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._owner = None
+
+    def finish(self, call: Callable[[], R]) -> R:
+        """Clean up first, and object to the place afterwards."""
+        result = self._in_turn(threading.get_ident(), call)
+        if asyncio._get_running_loop() is not None:
+            self._object()
+        return result
+
+    async def arun(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a call in a worker thread; a cancellation ends its statement and waits for it."""
+        # who holds a connection must never queue for a thread behind those who wait for one
+        holds = self.tenant is not None and self.tenant.in_transaction()
+        limiter = anyio.CapacityLimiter(1) if holds else None
+        abandoned = started = False
+        over = threading.Event()
+
+        def unless_abandoned() -> R:
+            nonlocal started
+            started = True
+            try:
+                if abandoned:
+                    raise asyncio.CancelledError
+                return call(*args, **kwargs)
+            finally:
+                over.set()
+
+        try:
+            return await anyio.to_thread.run_sync(
+                self.run, unless_abandoned, abandon_on_cancel=True, limiter=limiter
+            )
+        except asyncio.CancelledError:
+            abandoned = True
+            if started:  # in this order: what sees neither of the two has not begun
+                limiter = anyio.CapacityLimiter(1)
+                stop = partial(self._interrupt, over)
+                await uninterrupted(anyio.to_thread.run_sync(stop, limiter=limiter))
+            raise
+
+    def _interrupt(self, over: threading.Event) -> None:
+        """End what a call runs, again and again: between two statements none hears of it."""
+        pause = 0.05
+        while self.tenant is not None and not over.is_set():
+            self.tenant.interrupt()
+            over.wait(pause)
+            pause = min(2 * pause, 1)
+        over.wait()
+
+    def _object(self) -> None:
+        if self._blocking == "raise":
+            raise SyncInAsyncError(
+                "A blocking call on the event loop, which serves nobody else meanwhile.\n\n"
+                "Await the twin (`await User.query.aall()`, `await user.asave()`), or make the "
+                "route `def`. `SQLAlchemy(..., blocking='allow')` permits it."
+            )
+        if self._blocking == "warn":
+            warnings.warn(
+                "a blocking call on the event loop, which serves nobody else meanwhile: await the "
+                "twin (`aall()`, `asave()`), make the route `def`, or permit it with "
+                "`SQLAlchemy(..., blocking='allow')`",
+                BlockingCallWarning,
+                stacklevel=callers_level(),
+            )
+
+
+class LoopHome(Home):
+    """Over an asyncio driver: the event loop its connections belong to."""
+
+    __slots__ = ("_current", "_lock", "_loop", "_owner", "_task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        from greenlet import getcurrent  # not a dependency; nobody has such a home without it
+
+        self._current = getcurrent
+        self._loop = loop
+        self._lock = asyncio.Lock()
+        self._owner: object = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        here = asyncio._get_running_loop()
+        if here is None:  # a worker thread: its caller does not keep our loop waiting
+            return asyncio.run_coroutine_threadsafe(
+                self._spawn(call, *args, **kwargs), self._loop
+            ).result()
+        if here is not self._loop or not in_greenlet():
+            raise SyncInAsyncError
+        me = self._current()
+        if self._owner is me:  # within a call already
+            return call(*args, **kwargs)
+        await_(self._lock.acquire())
+        self._owner, self._task = me, asyncio.current_task()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self._owner = self._task = None
+            self._lock.release()
+
+    async def arun(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a call on the loop; once it is cancelled, let the driver clean up."""
+        if asyncio.get_running_loop() is not self._loop:
+            spawned = self._spawn(call, *args, **kwargs)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(spawned, self._loop))
+        return await self.gently(self._spawn(call, *args, **kwargs))
+
+    async def gently(self, operation: Coroutine[Any, Any, R]) -> R:
+        """Await an operation on this loop that ends up in `run`, or comes from there."""
+        return await Gently(operation, first=partial(self._stop, asyncio.current_task()))
+
+    async def _stop(self, task: asyncio.Task[Any] | None) -> None:
+        mine = self._task is task  # not one that waits for its turn
+        if mine and self.tenant is not None and self.tenant.drops_statements:
+            limiter = anyio.CapacityLimiter(1)
+            await anyio.to_thread.run_sync(self.tenant.interrupt, limiter=limiter)
+
+    async def _spawn(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        here: Callable[..., Any] = self.run
+        result: R = await greenlet_spawn(partial(here, call, *args, **kwargs))
+        return result
+
+
+def callers_level() -> int:
+    """How many frames up the first one is that is neither ours nor SQLAlchemy's."""
+    level, frame = 0, sys._getframe()
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(_HERE):
+        frame = frame.f_back
+        level += 1
+    return level

@@ -1,0 +1,47 @@
+"""What can be asked of the database, decided before anything is sent.
+
+An operation is a value that says what a session has to do.  Making one performs no I/O, so the
+blocking and the awaitable API share every decision and differ only in the line that runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from sqlalchemy import Select, orm
+from sqlalchemy.engine import ScalarResult
+
+from ._types import R, T
+
+__all__ = ["Operation", "Read", "Write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[R]):
+    """A question: outside a transaction its connection goes back as soon as it is answered."""
+
+    ask: Callable[[orm.Session], R]
+
+    @classmethod
+    def of(cls, statement: Select[T], read: Callable[[ScalarResult[T]], R]) -> Read[R]:
+        """A statement, and how its result is read."""
+        return Read(lambda session: read(session.scalars(statement)))
+
+
+@dataclass(frozen=True, slots=True)
+class Write(Generic[R]):
+    """A change to records: flushed, and committed unless a transaction around it does that.
+
+    `records` are what the change is about; what the database gave them by itself is loaded
+    before the operation ends.  `commit` overrides who commits: True this operation, False
+    somebody later, None the policy of the scope.
+    """
+
+    change: Callable[[orm.Session], R]
+    records: tuple[Any, ...] = ()
+    commit: bool | None = None
+
+
+Operation = Read[R] | Write[R]

@@ -1,0 +1,131 @@
+"""`db()`: a scope of its own around a piece of code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Token
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
+
+from ._cleanup import never_hiding
+from ._types import P, R
+from .scope import Place, Scope, Scopes
+
+__all__ = ["Block"]
+
+D = TypeVar("D")
+"""The database object, which a block yields."""
+
+
+class MakeScope(Protocol):
+    """Makes the scope of a block."""
+
+    def __call__(self, *, awaited: bool) -> Scope: ...
+
+
+class Block(Generic[D]):
+    """`with db():`, `async with db():`, and a decorator of functions of both kinds.
+
+    Args:
+        database: What `with db() as database` yields.
+        scopes: Those of the database.
+        make_scope: Makes the scope; it is told whether the end of the block can be awaited.
+        join: Use the surrounding scope where there is one.
+    """
+
+    __slots__ = ("_database", "_join", "_make_scope", "_scope", "_scopes", "_token")
+
+    def __init__(self, database: D, scopes: Scopes, make_scope: MakeScope, *, join: bool) -> None:
+        self._database, self._scopes = database, scopes
+        self._make_scope, self._join = make_scope, join
+        self._scope: Scope | None = None
+        self._token: Token[Place] | None = None
+
+    def _again(self) -> Self:
+        return self.__class__(self._database, self._scopes, self._make_scope, join=self._join)
+
+    def _enter(self, *, awaited: bool) -> D:
+        if self._token is not None:
+            raise RuntimeError("this block is entered already: call `db()` again for another one")
+        if not (self._join and self._scopes.surrounding() is not None):
+            self._scope = self._make_scope(awaited=awaited)
+            self._token = self._scopes.enter(self._scope)
+        return self._database
+
+    def _leave(self) -> None:
+        token, self._token, self._scope = self._token, None, None
+        if token is not None:
+            self._scopes.leave(token)
+
+    def __enter__(self) -> D:
+        return self._enter(awaited=False)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if (scope := self._scope) is None:
+            return
+        try:
+            if error is None:
+                scope.finish(commit=True)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            self._leave()
+            with never_hiding(error):
+                scope.close()
+
+    async def __aenter__(self) -> D:
+        return self._enter(awaited=True)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if (scope := self._scope) is None:
+            return
+        try:
+            if error is None:
+                await scope.afinish(commit=True)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            self._leave()
+            with never_hiding(error):
+                await scope.aclose()
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Give every call of a function a scope of its own.
+
+        Raises:
+            TypeError: It is a generator function, which could end in another context.
+        """
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            raise TypeError(
+                f"db() expected a function or a coroutine function to decorate, found the "
+                f"generator function {function.__qualname__}: open `with db():` in its body"
+            )
+        if iscoroutinefunction(function):
+
+            @wraps(function)
+            async def coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+                async with self._again():
+                    return await function(*args, **kwargs)
+
+            return cast("Callable[P, R]", coroutine)
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            with self._again():
+                return function(*args, **kwargs)
+
+        return call

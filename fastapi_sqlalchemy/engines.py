@@ -1,0 +1,402 @@
+"""From a URL to engines: which driver serves whom, and when connections are made and dropped.
+
+An engine is made at first use, never at import.  Blocking access has one per process; awaited
+access has one per event loop, because a connection cannot cross loops, and it goes with its loop.
+After a fork the child drops what it inherited: those connections are the parent's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import (
+    URL,
+    AsyncAdaptedQueuePool,
+    Connection,
+    Engine,
+    NullPool,
+    QueuePool,
+    create_engine,
+    exc,
+    make_url,
+)
+
+from . import sqlite, violations
+from ._types import Options
+from .exceptions import MissingDriverError, SessionNotInitialisedError
+from .pool import LendingPool
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["Binds", "Engines"]
+
+_ASYNC: Final = {
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "mysql+pymysql": "mysql+aiomysql",
+    "mariadb+pymysql": "mariadb+aiomysql",
+    "oracle+oracledb": "oracle+oracledb",
+}
+"""The asyncio driver beside a blocking one. SQLite has no true one: threads serve it better."""
+
+_BLOCKING: Final = {
+    "postgresql+asyncpg": "postgresql+psycopg",
+    "postgresql+psycopg_async": "postgresql+psycopg",
+    "mysql+aiomysql": "mysql+pymysql",
+    "mysql+asyncmy": "mysql+pymysql",
+    "mariadb+aiomysql": "mariadb+pymysql",
+    "mariadb+asyncmy": "mariadb+pymysql",
+    "oracle+oracledb_async": "oracle+oracledb",
+    "sqlite+aiosqlite": "sqlite",
+}
+"""The blocking driver beside an asyncio one."""
+
+_PACKAGES: Final[dict[str, tuple[str, str | None]]] = {
+    "psycopg": ("psycopg", "postgresql"),
+    "psycopg_async": ("psycopg", "postgresql"),
+    "psycopg2": ("psycopg2", None),
+    "asyncpg": ("asyncpg", None),
+    "pymysql": ("pymysql", "mysql"),
+    "aiomysql": ("aiomysql", "mysql"),
+    "asyncmy": ("asyncmy", None),
+    "mysqldb": ("mysqlclient", None),
+    "aiosqlite": ("aiosqlite", None),
+    "oracledb": ("oracledb", None),
+    "oracledb_async": ("oracledb", None),
+}
+"""SQLAlchemy's name of a driver: the package on the index, and our extra that brings it."""
+
+_SNAPSHOTS: Final = frozenset({"REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"})
+"""Isolation levels under which two reads are one view of the data, so that none may go alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binds:
+    """One engine, or one connection, in the ways a session uses it."""
+
+    plain: Engine | Connection
+    """As it is."""
+
+    reading: Engine | Connection
+    """For a lone read: in the driver's autocommit where that saves BEGIN and ROLLBACK."""
+
+    transaction: Engine | Connection
+    """For a transaction block: on SQLite it takes the write lock before it reads."""
+
+    @classmethod
+    def of(cls, engine: Engine) -> Binds:
+        """The ways for this engine, by its dialect and isolation level."""
+        if engine.dialect.name == "sqlite":
+            return cls(engine, engine, engine.execution_options(**{sqlite.IMMEDIATE: True}))
+        level = engine.get_execution_options().get("isolation_level") or getattr(
+            engine.dialect, "_on_connect_isolation_level", None
+        )
+        if engine.dialect.name != "postgresql" or level in _SNAPSHOTS or level == "AUTOCOMMIT":
+            return cls(engine, engine, engine)  # MySQL's autocommit is a round trip each way
+        return cls(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), engine)
+
+
+class Engines:
+    """The engines of one database.
+
+    Args:
+        url: Where it is, with either kind of driver.
+        async_url: The same for awaited access, where it cannot be told from `url`.
+        engine: An engine made by the caller, used as it is.
+        async_engine: An asyncio engine made by the caller, for the loop it is used on.
+        options: Keyword arguments of `create_engine()`, over our defaults.
+    """
+
+    def __init__(
+        self,
+        url: str | URL | None = None,
+        *,
+        async_url: str | URL | None = None,
+        engine: Engine | None = None,
+        async_engine: AsyncEngine | None = None,
+        options: Options | None = None,
+    ) -> None:
+        self._options = dict(options or {})
+        self._given, self._given_async = engine, async_engine
+        if engine is not None:  # what awaited calls need cannot be told from it
+            url = None
+        elif url is None and async_engine is not None:
+            url = async_engine.url
+        asked = make_url(url) if url is not None else engine.url if engine is not None else None
+        self.url = asked if asked is not None else (async_url and make_url(async_url)) or None
+        self._explicit = async_url is not None or (
+            asked is not None and asked.get_dialect().is_async
+        )
+        self._async_url = self._awaitable_url(asked if url is not None else None, async_url)
+        self._url = sqlite.shared_memory(_blocking_url(self.url)) if self.url is not None else None
+        self._engine: Engine | None = None
+        self._binds: Binds | None = None
+        self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Awaited] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._lock = threading.Lock()
+        _all.add(self)
+
+    @staticmethod
+    def _awaitable_url(url: URL | None, async_url: str | URL | None) -> URL | None:
+        if async_url is not None:
+            return _translate(make_url(async_url))
+        if url is None or url.get_backend_name() == "sqlite":
+            return None
+        if url.get_dialect().is_async:
+            return url
+        name = _ASYNC.get(url.drivername)
+        return url.set(drivername=name) if name is not None else None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine for blocking access, made at first use.
+
+        Raises:
+            SessionNotInitialisedError: There is no URL.
+            MissingDriverError: The driver is not installed.
+        """
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = self._make()
+        return self._engine
+
+    @property
+    def blocking(self) -> Binds:
+        """The same, in the ways a session uses it."""
+        if self._binds is None:
+            self._binds = Binds.of(self.engine)
+        return self._binds
+
+    def _make(self) -> Engine:
+        if self._given is not None:
+            if self._given.dialect.name == "sqlite":
+                sqlite.begin_for_real(self._given)
+            violations.translate(self._given)
+            return self._given
+        if self._url is None:
+            raise SessionNotInitialisedError
+        _require_driver(self._url)
+        arguments = {"poolclass": LendingPool} | self._arguments(self._url)
+        engine = create_engine(self._url, **arguments)
+        violations.translate(engine)
+        if engine.dialect.name == "sqlite":
+            sqlite.configure(engine)
+            sqlite.begin_for_real(engine)
+            if engine.url.query.get("vfs") == "memdb":
+                sqlite.keep_memory(engine)
+        return engine
+
+    def _arguments(self, url: URL) -> dict[str, Any]:
+        if url.get_backend_name() != "sqlite":
+            # a server may have dropped a connection that waited in the pool
+            defaults: dict[str, Any] = {"pool_pre_ping": True}
+            if url.get_backend_name() == "postgresql":
+                defaults["skip_autocommit_rollback"] = True
+            return defaults | self._options
+        connect_args = {"timeout": sqlite.BUSY_TIMEOUT, "check_same_thread": False}
+        return self._options | {
+            "connect_args": connect_args | dict(self._options.get("connect_args") or {})
+        }
+
+    @property
+    def awaits(self) -> bool:
+        """Whether awaited access has a driver of its own; threads serve it otherwise.
+
+        Raises:
+            MissingDriverError: One was asked for by name and is not installed.
+        """
+        if self._given_async is not None:
+            return True
+        if self._async_url is None:
+            return False
+        if self._explicit:
+            _require_greenlet(f"awaited access through {self._async_url.drivername}")
+            _require_driver(self._async_url)
+            return True
+        return _installed("greenlet") and _driver_installed(self._async_url)
+
+    def of_running_loop(self) -> tuple[AsyncEngine, Binds]:
+        """The asyncio engine of the running event loop, made at first use.
+
+        Raises:
+            InvalidRequestError: The database has no asyncio driver.
+            MissingDriverError: The driver is not installed.
+        """
+        loop = asyncio.get_running_loop()
+        awaited = self._async.get(loop)
+        if awaited is None:
+            self._drop_closed_loops()
+            engine = self._make_async()
+            awaited = _Awaited(
+                engine,
+                Binds.of(engine.sync_engine),
+                _dispose_with_the_loop(engine) if engine is not self._given_async else None,
+            )
+            with self._lock:
+                self._async[loop] = awaited
+        return awaited.engine, awaited.binds
+
+    def _make_async(self) -> AsyncEngine:
+        if self.url is None:
+            raise SessionNotInitialisedError
+        _require_greenlet("An asyncio engine")
+        from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet
+
+        if self._given_async is not None:
+            violations.translate(self._given_async.sync_engine)
+            return self._given_async
+        if self._async_url is None:
+            raise exc.InvalidRequestError(
+                f"{self.url.drivername} has no asyncio engine here: awaited calls run in threads. "
+                "Give `SQLAlchemy(async_url=...)` if you want an asyncio driver of your own."
+            )
+        _require_driver(self._async_url)
+        arguments = self._arguments(self._async_url)
+        if arguments.get("poolclass") is QueuePool:  # its asyncio form; SQLAlchemy refuses this one
+            arguments["poolclass"] = AsyncAdaptedQueuePool
+        engine = create_async_engine(self._async_url, **arguments)
+        violations.translate(engine.sync_engine)
+        return engine
+
+    def _drop_closed_loops(self) -> None:
+        with self._lock:  # loops of other threads come and go
+            closed = [loop for loop in self._async if loop.is_closed()]
+            gone = [self._async.pop(loop) for loop in closed]
+        for awaited in gone:
+            awaited.engine.sync_engine.dispose(close=False)
+
+    def stop(self, driver_connection: Any) -> None:
+        """End the statement that runs on a connection, from another thread.
+
+        Args:
+            driver_connection: That of the driver. sqlite3 and psycopg can be told directly; MySQL
+                is told over a second connection.
+        """
+        if hasattr(driver_connection, "interrupt"):
+            driver_connection.interrupt()
+        elif hasattr(driver_connection, "cancel"):
+            driver_connection.cancel()
+        elif hasattr(driver_connection, "thread_id"):
+            connect_args = self._options.get("connect_args") or {}
+            engine = create_engine(
+                self.engine.url, poolclass=NullPool, connect_args=dict(connect_args)
+            )
+            with engine.connect() as connection:
+                connection.exec_driver_sql(f"KILL QUERY {int(driver_connection.thread_id())}")
+
+    def dispose(self) -> None:
+        """Close the pooled connections of blocking access; the engine can be used again.
+
+        An engine that the caller made is the caller's to dispose.
+        """
+        if self._engine is not None and self._given is None:
+            self._engine.dispose()
+
+    async def adispose(self) -> None:
+        """Close the pooled connections of blocking access and of the running loop."""
+        awaited = self._async.pop(asyncio.get_running_loop(), None)
+        try:
+            if awaited is not None and awaited.guard is not None:
+                await awaited.guard.aclose()
+        finally:
+            self.dispose()
+
+    def forget(self) -> None:
+        """Drop every connection without closing it: after a fork they belong to the parent."""
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+        for awaited in self._async.values():
+            awaited.engine.sync_engine.dispose(close=False)
+        self._async.clear()
+
+
+_all: weakref.WeakSet[Engines] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for engines in list(_all):
+        engines.forget()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _blocking_url(url: URL) -> URL:
+    name = _BLOCKING.get(url.drivername)
+    return _translate(url.set(drivername=name)) if name is not None else url
+
+
+def _translate(url: URL) -> URL:
+    """The TLS parameter under the name that the driver knows: asyncpg has one of its own."""
+    wrong, right = ("sslmode", "ssl") if url.drivername.endswith("asyncpg") else ("ssl", "sslmode")
+    if url.get_backend_name() != "postgresql" or wrong not in url.query:
+        return url
+    query = dict(url.query)
+    query[right] = query.pop(wrong)
+    return url.set(query=query)
+
+
+def _require_driver(url: URL) -> None:
+    if not _driver_installed(url):
+        dialect = url.get_dialect()
+        package, extra = _PACKAGES.get(dialect.driver, (dialect.driver, None))
+        raise MissingDriverError(url.drivername, package=package, extra=extra)
+
+
+def _driver_installed(url: URL) -> bool:
+    try:
+        url.get_dialect().import_dbapi()
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def _require_greenlet(needed_by: str) -> None:
+    if not _installed("greenlet"):
+        raise MissingDriverError(needed_by, package="greenlet", extra="asyncio")
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """What one event loop has."""
+
+    engine: AsyncEngine
+    binds: Binds
+    guard: AsyncGenerator[None] | None
+    """Disposes the engine; None for one of the caller's, who does."""
+
+
+def _dispose_with_the_loop(engine: AsyncEngine) -> AsyncGenerator[None]:
+    """Dispose an engine with its loop.
+
+    `asyncio.run()`, uvicorn, anyio and pytest plugins close a loop's asynchronous generators
+    before the loop: one that has started hears of the end, and so does one that is collected.
+    """
+
+    async def guard() -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await engine.dispose()
+
+    generator = guard()
+    with contextlib.suppress(StopIteration):  # it runs to its yield, which registers it
+        generator.__anext__().send(None)
+    return generator

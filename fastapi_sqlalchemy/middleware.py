@@ -1,0 +1,207 @@
+"""A scope for every request and websocket.  Pure ASGI: it costs a ContextVar and an object.
+
+What a request wrote is committed before its response starts, so that a commit that fails is an
+error the client sees.  A streaming body and what runs after the response (background tasks,
+dependencies that clean up) each have a part of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from sqlalchemy import URL, Engine, exc
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from ._exchange import Exchange, close
+from ._types import Options
+from .database import SQLAlchemy, db, sharing
+from .scope import Scope
+
+__all__ = ["DBSessionMiddleware", "db"]
+
+_SERVED: Final = "fastapi_sqlalchemy"
+"""Key of the ASGI scope: the databases whose scope is open in this request already."""
+
+_log = logging.getLogger(__name__)
+
+
+def _is_error(status: int) -> bool:
+    return status >= 400
+
+
+class DBSessionMiddleware:
+    """Opens a scope of each database around every request and websocket.
+
+    `app.add_middleware(DBSessionMiddleware, db=db)`; the legacy form, with a URL or an engine in
+    place of `db`, gives it to the global `db`.  At start-up it creates the tables that are
+    missing, unless the database is under migration control.
+
+    Args:
+        app: The application.
+        db_url: The URL of the global `db`. A database object, or several, may stand here too.
+        custom_engine: An engine for the global `db`.
+        engine_args: Keyword arguments of `sqlalchemy.create_engine()` for the global `db`.
+        session_args: Keyword arguments of `sqlalchemy.orm.Session`.
+        commit_on_exit: Whether a request is one transaction that is committed before its response
+            starts; the setting of the database by default.
+        db: A database object, or several: any iterable.
+        create_all: Whether missing tables are created at start-up.
+        rollback_on: Whether a response of this status rolls back; from 400 on by default.
+
+    Raises:
+        TypeError: An option is unknown, contradicts another one or is of the wrong type.
+        ValueError: There is neither a database nor a URL nor an engine.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        db_url: str | URL | SQLAlchemy | Iterable[SQLAlchemy] | None = None,
+        custom_engine: Engine | None = None,
+        engine_args: Options | None = None,
+        session_args: Options | None = None,
+        commit_on_exit: bool | None = None,  # noqa: FBT001 - positional in 0.2.1
+        *,
+        db: SQLAlchemy | Iterable[SQLAlchemy] | None = None,
+        create_all: bool = True,
+        rollback_on: Callable[[int], bool] = _is_error,
+    ) -> None:
+        self.app = app
+        self.commit_on_exit, self.rollback_on = commit_on_exit, rollback_on
+        self.session_args = dict(session_args or {})
+        url: str | URL | None = None
+        if isinstance(db_url, str | URL):
+            url = db_url
+        elif db is None:
+            db = db_url
+        elif db_url is not None:
+            raise TypeError("expected one `db`, found a positional one and a named one")
+        if db is not None:
+            if url is not None or custom_engine is not None or engine_args is not None:
+                raise TypeError(
+                    "expected either `db`, or `db_url` or `custom_engine` with `engine_args` for "
+                    "the global db; found both"
+                )
+            self.databases = _databases(db)
+            self._to_create = self.databases if create_all else []
+        else:
+            # the models may belong to a database object of their own that has the same URL
+            self.databases = sharing(_legacy(url, custom_engine, engine_args, session_args))
+            self._to_create = self.databases if create_all else []
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Serve one request or websocket, or the application's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] in ("http", "websocket"):
+            if self._to_create:
+                await self._create_tables()
+            await self._serve(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _serve(self, scope: Connection, receive: Receive, send: Send) -> None:
+        databases, served = self.databases, scope.get(_SERVED, ())
+        if served:  # by this middleware around an application that mounts this one
+            databases = [database for database in databases if database not in served]
+        scope[_SERVED] = (*served, *databases)
+        http = scope["type"] == "http"
+        scopes = [
+            database.new_scope(
+                commit_on_exit=self.commit_on_exit if http else False,
+                session_args=self.session_args,
+            )
+            for database in databases
+        ]
+        tokens = [d.scopes.enter(s) for d, s in zip(databases, scopes, strict=True)]
+        error: BaseException | None = None
+        try:
+            if http:
+                await Exchange(self.app, scopes, self.rollback_on).run(scope, receive, send)
+            else:
+                await self._websocket(scopes, scope, receive, send)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            scope[_SERVED] = served
+            for database, token in zip(databases, tokens, strict=True):
+                database.scopes.leave(token)
+            await close(scopes, error)
+
+    async def _websocket(
+        self, scopes: list[Scope], scope: Connection, receive: Receive, send: Send
+    ) -> None:
+        async def release_first() -> Message:  # hold no connection while the client thinks
+            for each in scopes:
+                session = each.session
+                if session is not None and session.in_transaction() and session.idle():
+                    await session.home.arun(session.release)
+            return await receive()
+
+        await self.app(scope, release_first, send)
+
+    async def _lifespan(self, scope: Connection, receive: Receive, send: Send) -> None:
+        async def create_first() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._create_tables()
+            return message
+
+        async def dispose_first(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):  # the loop may end after it
+                for database in self.databases:
+                    await database.adispose()
+            await send(message)
+
+        await self.app(scope, create_first, dispose_first)
+
+    async def _create_tables(self) -> None:
+        """Create what is missing; what cannot be reached now is tried again at the next request."""
+        unreachable = []
+        for database in self._to_create:
+            if database.url is None or not database.metadata.tables:
+                continue
+            try:
+                await database.acreate_missing()
+            except exc.OperationalError as error:
+                unreachable.append(database)
+                _log.warning("No tables created, %r is out of reach: %s", database, error.orig)
+            except exc.DBAPIError as error:
+                error.add_note(
+                    "This happened while missing tables were created. "
+                    "`DBSessionMiddleware(create_all=False)` leaves that to you."
+                )
+                raise
+        self._to_create = unreachable
+
+
+def _databases(given: object) -> list[SQLAlchemy]:
+    if isinstance(given, SQLAlchemy):
+        return [given]
+    found: list[Any] = [given]
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        found = list(given)
+    wrong = [each for each in found if not isinstance(each, SQLAlchemy)]
+    if found and not wrong:
+        return list(dict.fromkeys(found))
+    raise TypeError(
+        "db expected a SQLAlchemy object or an iterable of them, such as `db=[users_db, posts_db]`;"
+        f" found {type(wrong[0]).__name__ if wrong else 'none in it'}"
+    )
+
+
+def _legacy(
+    db_url: str | URL | None,
+    custom_engine: Engine | None,
+    engine_args: Options | None,
+    session_args: Options | None,
+) -> SQLAlchemy:
+    if db_url is None and custom_engine is None:
+        raise ValueError("You need to pass a db_url or a custom_engine parameter, or db=...")
+    # commit_on_exit is the middleware's alone: `with db():` has an argument of its own
+    db.init(db_url, custom_engine=custom_engine, engine_args=engine_args, session_args=session_args)
+    return db

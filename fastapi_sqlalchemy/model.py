@@ -1,0 +1,291 @@
+"""The verbs of a model: what a class can be asked, and what a record can do.
+
+A model gets them from `db.Base`, from `ModelBase` beside or above its declarative base, or from
+both.  They act in the scope around them: outside a transaction `save()` commits at once, within
+one it flushes and the end of the transaction commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from sqlalchemy import ClauseElement, inspect, orm
+
+from ._names import check_values, refuse_hidden_verbs
+from ._operations import Read, Write
+from ._types import T
+from .query import Query
+from .scope import scopes_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session as OrmSession
+
+__all__ = ["ActiveRecord", "ModelBase"]
+
+
+class _QueryOf:
+    """`User.query`: a new `Query[User]`."""
+
+    def __get__(self, instance: object, owner: type[T]) -> Query[T]:
+        return Query(owner)
+
+
+class ActiveRecord:
+    """The verbs that `ModelBase` and every `db.Base` share."""
+
+    __verbs_of__: ClassVar[type[ActiveRecord]]
+    query = _QueryOf()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        refuse_hidden_verbs(cls, ActiveRecord)
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, **values: Any) -> None:
+        """Make a record from attributes by keyword; it needs no session yet.
+
+        Raises:
+            UnknownNameError: A keyword is no attribute of the model.
+        """
+        check_values(type(self).__name__, type(self), values)
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    @classmethod
+    def new(cls, **values: Any) -> Self:
+        """Make a record and save it.
+
+        >>> User.new(name="Charles")
+        <User id=3>
+
+        Raises:
+            UnknownNameError: A keyword is no attribute of the model; nothing was sent.
+            IntegrityError: The database refused the record (`sqlalchemy.exc`).
+        """
+        return cls(**values).save()
+
+    @classmethod
+    async def anew(cls, **values: Any) -> Self:
+        """Awaitable twin of `new`."""
+        return await cls(**values).asave()
+
+    @classmethod
+    def get(cls, *criteria: Any, **eq: Any) -> Self | None:
+        """The record with this primary key, or the first that fulfils every criterion, or None.
+
+        >>> User.get(1)
+        <User id=1>
+        >>> User.get(User.age > 40, name="Ada") is None
+        True
+
+        A key of two columns is a tuple in their order, `Membership.get((1, 2))`.
+
+        Raises:
+            TypeError: Nothing was asked for, or a key together with something else.
+            UnknownNameError: A keyword is no attribute of the model.
+        """
+        return scopes_of(cls).run(_find(cls, criteria, eq))
+
+    @classmethod
+    async def aget(cls, *criteria: Any, **eq: Any) -> Self | None:
+        """Awaitable twin of `get`."""
+        return await scopes_of(cls).arun(_find(cls, criteria, eq))
+
+    @classmethod
+    def get_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
+        """Every record that fulfils every criterion; without one, every record.
+
+        >>> User.get_all(User.age > 17, name="Grace")
+        [<User id=2>]
+
+        Raises:
+            UnknownNameError: A keyword is no attribute of the model.
+        """
+        return _matching(cls, criteria, eq).all()
+
+    @classmethod
+    async def aget_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
+        """Awaitable twin of `get_all`."""
+        return await _matching(cls, criteria, eq).aall()
+
+    def save(self, *, commit: bool | None = None) -> Self:
+        """Insert the record, or send what has changed of it.
+
+        >>> charles = User(name="Charles")
+        >>> charles.save().id
+        3
+
+        Args:
+            commit: True to commit, False to flush only. None, the default, commits unless a
+                transaction around this code does that: a `db.transaction()` block, or a scope
+                that commits on exit.
+
+        Returns:
+            The record itself, with what the database gave it: its key and its defaults.
+
+        Raises:
+            IntegrityError: The database refused the record (`sqlalchemy.exc`). The record and the
+                session are as before, and can be used.
+            InvalidRequestError: The record belongs to another session.
+        """
+        return scopes_of(type(self)).run(_save(self, commit=commit))
+
+    async def asave(self, *, commit: bool | None = None) -> Self:
+        """Awaitable twin of `save`."""
+        return await scopes_of(type(self)).arun(_save(self, commit=commit))
+
+    def update(self, **values: Any) -> Self:
+        """Set attributes and save.
+
+        >>> User.get(1).update(age=37).age
+        37
+
+        Raises:
+            UnknownNameError: A keyword is no attribute of the model; nothing was set or sent.
+            IntegrityError: The database refused the change (`sqlalchemy.exc`).
+        """
+        return scopes_of(type(self)).run(_update(self, values))
+
+    async def aupdate(self, **values: Any) -> Self:
+        """Awaitable twin of `update`."""
+        return await scopes_of(type(self)).arun(_update(self, values))
+
+    def delete(self) -> None:
+        """Delete the record's row.
+
+        >>> User.get(name="Grace").delete()
+        >>> User.query.count()
+        1
+
+        Raises:
+            InvalidRequestError: The record has none, or belongs to another session.
+        """
+        scopes_of(type(self)).run(_delete(self))
+
+    async def adelete(self) -> None:
+        """Awaitable twin of `delete`."""
+        await scopes_of(type(self)).arun(_delete(self))
+
+    def refresh(self, *attributes: str) -> Self:
+        """Load the record again, dropping changes that were not saved.
+
+        >>> ada = User.get(1)
+        >>> ada.name = "Lovelace"
+        >>> ada.refresh().name
+        'Ada'
+
+        Args:
+            attributes: Names of what to load; without one, every column.
+
+        Raises:
+            InvalidRequestError: The row is gone, or there never was one.
+        """
+        return scopes_of(type(self)).run(_refresh(self, attributes))
+
+    async def arefresh(self, *attributes: str) -> Self:
+        """Awaitable twin of `refresh`."""
+        return await scopes_of(type(self)).arun(_refresh(self, attributes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values of the columns by attribute name, deferred ones only where loaded.
+
+        >>> User.get(1).to_dict()
+        {'id': 1, 'name': 'Ada', 'age': 36}
+        """
+        state: orm.InstanceState[Any] = inspect(self, raiseerr=True)
+        absent = state.unloaded if state.has_identity else frozenset()
+        if state.session is not None:
+            absent -= state.expired_attributes
+        mapped = state.mapper.column_attrs
+        return {a.key: getattr(self, a.key) for a in mapped if a.key not in absent}
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """`dict(record)` is `to_dict()`: it makes a record JSON for FastAPI."""
+        return iter(self.to_dict().items())
+
+    def __repr__(self) -> str:
+        """The key, from what is loaded: a `repr()` runs no SQL and shows no other value."""
+        state: orm.InstanceState[Any] = inspect(self, raiseerr=True)
+        if state.identity is None:
+            return f"<{type(self).__name__} (not saved)>"
+        names = [state.mapper.get_property_by_column(c).key for c in state.mapper.primary_key]
+        pairs = (f"{name}={value!r}" for name, value in zip(names, state.identity, strict=True))
+        return f"<{type(self).__name__} {' '.join(pairs)}>"
+
+
+ActiveRecord.__verbs_of__ = ActiveRecord
+
+
+class ModelBase(ActiveRecord):
+    """The ancestor to write out: `class Base(ModelBase, DeclarativeBase)`.
+
+    Beside a database's own base it may stand too, `class User(ModelBase, db.Base)`, and it is the
+    one to extend: `class BaseModel(ModelBase)` with methods that every model shall have.
+    """
+
+
+def _find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
+    if not criteria and not eq:
+        raise TypeError(f"{model.__name__}.get() expected a primary key or criteria, found neither")
+    keys = [value for value in criteria if not _is_criterion(value)]
+    if not keys:
+        return _matching(model, criteria, eq)._first()
+    if len(criteria) > 1 or eq:
+        raise TypeError(
+            f"{model.__name__}.get() expected either one primary key or criteria, found both; "
+            "the key of several columns is one tuple"
+        )
+    return Query(model)._get(keys[0])
+
+
+def _is_criterion(value: Any) -> bool:
+    if isinstance(value, bool):
+        raise TypeError(
+            "expected a primary key or a criterion, found a bool: a comparison of a record's "
+            "attribute (`user.id == 1`) instead of the model's (`User.id == 1`)?"
+        )
+    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
+
+
+def _matching(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Query[T]:
+    return Query(model).filter(*criteria).filter_by(**eq)
+
+
+def _save(record: T, *, commit: bool | None) -> Write[T]:
+    def add(session: OrmSession) -> T:
+        session.add(record)
+        return record
+
+    return Write(add, (record,), commit)
+
+
+def _update(record: T, values: Mapping[str, Any]) -> Write[T]:
+    check_values("update", type(record), values)
+
+    def change(session: OrmSession) -> T:
+        session.add(record)
+        # setting a relationship may load what it held: not before this, which runs at home
+        with session.no_autoflush:
+            for name, value in values.items():
+                setattr(record, name, value)
+        return record
+
+    return Write(change, (record,))
+
+
+def _delete(record: object) -> Write[None]:
+    def delete(session: OrmSession) -> None:
+        session.delete(record)
+
+    return Write(delete)
+
+
+def _refresh(record: T, attributes: tuple[str, ...]) -> Read[T]:
+    def load(session: OrmSession) -> T:
+        with session.no_autoflush:
+            if inspect(record, raiseerr=True).detached:
+                session.add(record)
+            session.refresh(record, attributes or None)
+        return record
+
+    return Read(load)

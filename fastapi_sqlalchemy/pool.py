@@ -1,0 +1,52 @@
+"""A connection pool that does not starve the worker threads of an application.
+
+FastAPI runs what blocks in a limited number of threads.  When all of them wait for a connection,
+those who hold one find no thread for their next step, such as serialising a response, and nobody
+goes on until the pool gives up.  Whoever waits here lends its thread's place to another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from sqlalchemy import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.queue import Empty
+from typing_extensions import override
+
+__all__ = ["LendingPool"]
+
+
+class LendingPool(QueuePool):
+    """SQLAlchemy's `QueuePool`; a thread that has to wait in it counts for none meanwhile."""
+
+    @override
+    def _do_get(self) -> ConnectionPoolEntry:
+        if self._max_overflow == -1 or self._overflow < self._max_overflow:
+            return super()._do_get()  # which comes back here when another thread was quicker
+        try:
+            return self._pool.get(False)
+        except Empty:
+            with _lending():
+                return super()._do_get()
+
+
+@contextmanager
+def _lending() -> Iterator[None]:
+    try:
+        anyio.from_thread.run_sync(_lend, 1)
+    except RuntimeError:  # not a worker thread of anyio's: there is nobody to lend to
+        yield
+        return
+    try:
+        yield
+    finally:
+        anyio.from_thread.run_sync(_lend, -1)
+
+
+def _lend(threads: int) -> None:
+    anyio.to_thread.current_default_thread_limiter().total_tokens += threads

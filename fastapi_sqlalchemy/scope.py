@@ -1,0 +1,350 @@
+"""The span in which `db.session` is one session.
+
+A ContextVar shows each piece of code where it stands: in which scope, and in which transaction
+block of it.  It holds an immutable place, never a value that code elsewhere could change under it,
+and has no default: outside every scope there is no session, and a thread started by hand is
+outside.  The session itself is opened at first use, so that a scope without SQL costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+from sqlalchemy import orm
+
+from ._operations import Operation
+from ._shield import uninterrupted
+from ._types import Options, R
+from .exceptions import (
+    ConcurrencyError,
+    MissingDriverError,
+    MissingSessionError,
+    RolledBackError,
+    SessionClosedError,
+)
+from .hooks import Hook, Hooks
+from .session import Session
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+__all__ = ["Place", "Scope", "Scopes", "scopes_of"]
+
+
+class Place:
+    """Where a piece of code stands: a scope, or a transaction block within one."""
+
+    __slots__ = ("awaited", "doomed", "hooks", "outer", "over", "scope")
+
+    scope: Scope
+
+    awaited: bool
+    """Whether what commits here can be awaited."""
+
+    hooks: Hooks
+    """What is to run after that commit."""
+
+    outer: Place | None
+    """The block around this block; None around the outermost, and around a scope."""
+
+    over: bool
+    """Whether a block was rolled back with the one it was in, although its code goes on."""
+
+    doomed: bool
+    """Whether a block within failed that had no savepoint, so that nothing may be committed."""
+
+    def check(self, session: Session) -> None:
+        """Refuse what another task's transaction would swallow.
+
+        Raises:
+            ConcurrencyError: A block that does not surround this code is open on the session.
+        """
+        if self.over:
+            raise ConcurrencyError("This block is over: the one it was in ended before it.")
+        if session.block is not None and session.block is not self:
+            raise ConcurrencyError
+
+
+class OpenSession(Protocol):
+    """Makes the session of a scope."""
+
+    def __call__(self, scope: Scope, *, awaited: bool) -> Session: ...
+
+
+class Scope(Place):
+    """One request, websocket, job or `with db():` block.
+
+    Args:
+        name: That of the database, for messages.
+        open_session: Makes the session when the first verb asks for it; it is told whether that
+            verb is awaited.
+        commits_late: Whether the end of the scope commits what was written in it.
+        awaited: Whether its end can be awaited. A `with` block's cannot, so that its session
+            never lives on the event loop.
+        session_args: Keyword arguments of `sqlalchemy.orm.Session`, over those of the database.
+    """
+
+    __slots__ = (
+        "_async_session",
+        "_lock",
+        "_open_session",
+        "afterwards",
+        "closed",
+        "commits_late",
+        "name",
+        "session",
+        "session_args",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        open_session: OpenSession,
+        *,
+        commits_late: bool = False,
+        awaited: bool = True,
+        session_args: Options | None = None,
+    ) -> None:
+        self.scope, self.name = self, name
+        self.commits_late, self.awaited = commits_late, awaited
+        self.session_args = session_args or {}
+        self.session: Session | None = None
+        self.closed = self.afterwards = self.doomed = self.over = False
+        self.outer = None
+        self.hooks = Hooks()
+        self._open_session = open_session
+        self._async_session: AsyncSession | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def saves_late(self) -> bool:
+        """Whether `save()` leaves the commit to the end of the scope."""
+        return self.commits_late and not self.afterwards
+
+    def open(self, *, awaited: bool) -> Session:
+        """The session, opened now if nothing has used it yet.
+
+        Args:
+            awaited: Whether the caller awaits: the first caller decides where the session lives.
+
+        Raises:
+            SessionClosedError: The scope has ended.
+        """
+        if (session := self.session) is None:
+            with self._lock:
+                if self.closed:
+                    raise SessionClosedError
+                if (session := self.session) is None:
+                    session = self.session = self._open_session(
+                        self, awaited=awaited and self.awaited
+                    )
+        return session
+
+    def open_async(self) -> AsyncSession:
+        """SQLAlchemy's `AsyncSession` over this scope's session.
+
+        Raises:
+            MissingDriverError: greenlet, which it needs, is not installed.
+        """
+        session = self.open(awaited=True)
+        if self._async_session is None or self._async_session.sync_session is not session:
+            try:
+                from ._async_session import over
+            except ImportError as error:
+                raise MissingDriverError(
+                    "db.async_session", package="greenlet", extra="asyncio"
+                ) from error
+            self._async_session = over(session)
+        return self._async_session
+
+    def finish(self, *, commit: bool) -> None:
+        """Commit or roll back what was written, where the scope does that, and run the hooks.
+
+        Raises:
+            RolledBackError: What was written cannot be committed.
+        """
+        if not commit and self.commits_late:
+            self.hooks.clear()
+        while True:  # a hook may write, and leave hooks of its own
+            if (session := self._unfinished()) is not None:
+                session.home.run(self._finish, session, commit=commit)
+            if not self.hooks:
+                return
+            self.hooks.run()
+
+    async def afinish(self, *, commit: bool) -> None:
+        """Awaitable twin of `finish`; a cancellation waits for it."""
+        if not commit and self.commits_late:
+            self.hooks.clear()
+        if self._unfinished() is not None or self.hooks:
+            await uninterrupted(self._afinish(commit=commit))
+
+    async def _afinish(self, *, commit: bool) -> None:
+        while True:
+            if (session := self._unfinished()) is not None:
+                await session.home.arun(self._finish, session, commit=commit)
+            if not self.hooks:
+                return
+            await self.hooks.arun()
+
+    def _finish(self, session: Session, *, commit: bool) -> None:
+        if not commit:
+            session.discard()
+            return
+        if session.block is not None:
+            raise RolledBackError(
+                "expected every `db.transaction()` block to be over when the scope commits, found "
+                "one open: of a task, or of a dependency that ends after the response\n\n"
+                'Give such a dependency `scope="function"`, and await the task.'
+            )
+        if self.doomed:
+            session.discard()
+            raise RolledBackError
+        session.complete()
+
+    def _unfinished(self) -> Session | None:
+        session = self.session
+        if session is None or not self.commits_late:
+            return None
+        return None if session.idle() and session.block is None and not self.doomed else session
+
+    def close(self) -> None:
+        """End the scope; what was not committed is rolled back."""
+        if not self.commits_late:
+            self.hooks.run()  # they wait for no commit, only for somebody who can await them
+        session = self._detach()
+        if session is not None and session.in_transaction():
+            session.home.finish(session.end)
+        elif session is not None:
+            session.end()
+
+    async def aclose(self) -> None:
+        """Awaitable twin of `close`; a cancellation waits for it."""
+        if not self.commits_late:
+            await self.hooks.arun()
+        session = self._detach()
+        if session is not None and session.in_transaction():
+            await uninterrupted(session.home.arun(session.end))
+        elif session is not None:  # no I/O to do
+            session.end()
+
+    def _detach(self) -> Session | None:
+        with self._lock:
+            self.closed = True
+            session, self.session, self._async_session = self.session, None, None
+        return session
+
+    async def begin_afterwards(self) -> None:
+        """The response is out: what follows has a session of its own, and saves at once.
+
+        One background task must not undo, nor hold locked, what the one before it saved.
+
+        A session that holds uncommitted changes stays, for a dependency that commits them late.
+        """
+        session = self.session
+        if session is None or not session.idle() or session.block is not None:
+            return
+        self.session = self._async_session = None
+        if session.in_transaction():
+            await uninterrupted(session.home.arun(session.end))
+        else:
+            session.end()
+
+
+class Scopes:
+    """The scopes of one database: which of them this piece of code stands in."""
+
+    __slots__ = ("_here", "_require_url")
+
+    default: ClassVar[Scopes]
+    """Those of the global `db`, for models that belong to no database."""
+
+    def __init__(self, require_url: Callable[[], None]) -> None:
+        self._here: ContextVar[Place] = ContextVar("fastapi_sqlalchemy_place")
+        self._require_url = require_url
+
+    @property
+    def here(self) -> Place:
+        """The innermost place around this code.
+
+        Raises:
+            MissingSessionError: There is none.
+            SessionNotInitialisedError: There is none, and the database has no URL either.
+            SessionClosedError: Its scope has ended, and this code outlived it.
+        """
+        place = self._here.get(None)
+        if place is None:
+            self._require_url()
+            raise MissingSessionError
+        if place.scope.closed:
+            raise SessionClosedError
+        return place
+
+    def surrounding(self) -> Place | None:
+        """The same, or None."""
+        place = self._here.get(None)
+        return place if place is not None and not place.scope.closed else None
+
+    def enter(self, place: Place) -> Token[Place]:
+        """Let the code that follows stand here."""
+        return self._here.set(place)
+
+    def leave(self, token: Token[Place]) -> None:
+        """Stand again where `enter` was called.
+
+        A generator dependency leaves in another context than it entered in: a copy, which ends
+        with its thread.
+        """
+        with suppress(ValueError):
+            self._here.reset(token)
+
+    def on_commit(self, hook: Hook) -> None:
+        """Run a hook once what surrounds this code is committed.
+
+        Raises:
+            TypeError: The hook is a coroutine function, and nothing here can await it.
+        """
+        place = self.here
+        session = place.scope.session
+        inside = session is not None and session.block is not None
+        if iscoroutinefunction(hook) and not place.awaited:
+            raise TypeError(
+                "on_commit() expected a plain function where a `with` block commits, found the "
+                f"coroutine function {getattr(hook, '__qualname__', hook)}: use `async with`"
+            )
+        if inside or place.scope.saves_late or iscoroutinefunction(hook):
+            place.hooks.add(hook)
+        else:
+            now = Hooks()
+            now.add(hook)
+            now.run()
+
+    def run(self, operation: Operation[R]) -> R:
+        """Have an operation done by the session of this scope."""
+        place = self.here
+        return place.scope.open(awaited=False).perform(operation, place)
+
+    async def arun(self, operation: Operation[R]) -> R:
+        """Awaitable twin of `run`."""
+        place = self.here
+        return await place.scope.open(awaited=True).aperform(operation, place)
+
+
+_SCOPES: Final = "_fastapi_sqlalchemy_scopes"
+
+
+def belong(registry: orm.registry, scopes: Scopes) -> None:
+    """Let the models of a registry live in these scopes, however each is declared."""
+    setattr(registry, _SCOPES, scopes)  # there, for both to live and to go together
+
+
+def scopes_of(model: type) -> Scopes:
+    """The scopes a model lives in: those of its database, else of the global `db`."""
+    mapper: orm.Mapper[Any] | None = getattr(model, "__mapper__", None)
+    own: Scopes | None = None if mapper is None else getattr(mapper.registry, _SCOPES, None)
+    return own if own is not None else Scopes.default

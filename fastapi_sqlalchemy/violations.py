@@ -1,0 +1,135 @@
+"""Which constraint a statement violated: from what the driver says to a typed error.
+
+PostgreSQL tells by SQLSTATE and diagnostics, MySQL and MariaDB by error number and text, SQLite by
+extended error code and text.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import Any, Final
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+
+from .exceptions import (
+    CheckViolation,
+    ForeignKeyViolation,
+    IntegrityError,
+    NotNullViolation,
+    UniqueViolation,
+)
+
+__all__ = ["translate"]
+
+
+def translate(engine: Engine) -> None:
+    """Let the engine raise typed errors in place of SQLAlchemy's `IntegrityError`."""
+
+    @event.listens_for(engine, "handle_error")
+    def typed(context: ExceptionContext) -> BaseException | None:
+        error = context.sqlalchemy_exception
+        if not isinstance(error, DBAPIError):
+            return None
+        driver: Any = getattr(error.orig, "__cause__", None) or error.orig
+        return _typed(error, driver)
+
+
+def _typed(error: DBAPIError, driver: Any) -> IntegrityError | None:
+    state = getattr(driver, "sqlstate", None)
+    if isinstance(driver, sqlite3.Error):
+        return _of_sqlite(error, driver)
+    if driver.args and isinstance(driver.args[0], int):
+        return _of_mysql(error, *driver.args[:2])
+    if isinstance(state, str) and state.startswith("23"):
+        return _of_postgresql(error, driver, state)
+    return None
+
+
+_BY_STATE: Final = {
+    "23502": NotNullViolation,
+    "23503": ForeignKeyViolation,
+    "23505": UniqueViolation,
+    "23514": CheckViolation,
+}
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+_KEY: Final = re.compile(r"Key \((.+?)\)=\(")
+
+
+def _of_postgresql(error: DBAPIError, driver: Any, state: str) -> IntegrityError:
+    said = getattr(driver, "diag", driver)  # asyncpg has the same names on the error itself
+    detail = getattr(said, "message_detail", None) or getattr(said, "detail", None)
+    if column := said.column_name:
+        columns = [column]
+    else:
+        key = _KEY.match(detail or "")
+        columns = [name.strip('"') for name in key[1].split(", ")] if key else []
+    kind = _BY_STATE.get(state, IntegrityError)
+    return kind(error, said.constraint_name, said.table_name, columns)
+
+
+# MySQL names the table too, MariaDB does not; the value before it may be anything
+_DUPLICATE: Final = re.compile(r".*for key '(?:(?P<table>\w+)\.)?(?P<name>[^']+)'$", re.DOTALL)
+
+_FOREIGN: Final = re.compile(
+    r".*\(`[^`]+`\.`(?P<table>[^`]+)`, CONSTRAINT `(?P<name>[^`]+)` "
+    r"FOREIGN KEY \(`(?P<columns>[^)]+)`\)"
+)
+
+_BY_NUMBER: Final[dict[int, tuple[type[IntegrityError], re.Pattern[str]]]] = {
+    1048: (NotNullViolation, re.compile(r"Column '(?P<columns>.+)' cannot be null")),
+    1364: (NotNullViolation, re.compile(r"Field '(?P<columns>.+)' doesn't have")),
+    # MySQL names the table too, MariaDB does not; the value before it may be anything
+    1062: (
+        UniqueViolation,
+        re.compile(r".*for key '(?:(?P<table>\w+)\.)?(?P<name>[^']+)'$", re.DOTALL),
+    ),
+    1451: (ForeignKeyViolation, _FOREIGN),
+    1452: (ForeignKeyViolation, _FOREIGN),
+    3819: (CheckViolation, re.compile(r"Check constraint '(?P<name>.+)' is violated")),
+    4025: (CheckViolation, re.compile(r"CONSTRAINT `(?P<name>.+)` failed for .*`(?P<table>.+)`")),
+}
+"""https://mariadb.com/kb/en/mariadb-error-code-reference/; 3819 is MySQL's."""
+
+
+def _of_mysql(error: DBAPIError, number: int, message: Any = "") -> IntegrityError | None:
+    if number not in _BY_NUMBER:
+        return None
+    kind, pattern = _BY_NUMBER[number]
+    found = pattern.match(str(message))
+    facts = found.groupdict() if found else {}
+    columns = facts.get("columns")
+    return kind(
+        error,
+        facts.get("name"),
+        facts.get("table"),
+        columns.split("`, `") if columns else [],
+    )
+
+
+_BY_NAME: Final[dict[str, type[IntegrityError]]] = {
+    "SQLITE_CONSTRAINT_CHECK": CheckViolation,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": ForeignKeyViolation,
+    "SQLITE_CONSTRAINT_NOTNULL": NotNullViolation,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": UniqueViolation,
+    "SQLITE_CONSTRAINT_ROWID": UniqueViolation,
+    "SQLITE_CONSTRAINT_UNIQUE": UniqueViolation,
+}
+"""https://www.sqlite.org/rescode.html"""
+
+
+def _of_sqlite(error: DBAPIError, driver: sqlite3.Error) -> IntegrityError | None:
+    kind = _BY_NAME.get(getattr(driver, "sqlite_errorname", ""))
+    if kind is None:
+        return None
+    _, _, named = str(driver).partition(" constraint failed: ")
+    if kind is CheckViolation:
+        return kind(error, named or None, None, [])
+    if named.startswith("index "):
+        return kind(error, named.removeprefix("index ").strip("'"), None, [])
+    columns = [name.rpartition(".") for name in named.split(", ") if name]
+    table = columns[0][0] if columns else None
+    return kind(error, None, table, [column for _, _, column in columns])
