@@ -1,0 +1,1 @@
+"""Programs to read and to start: `python -m examples.single_db`."""
