@@ -1,0 +1,158 @@
+"""The floors of the house, and what a source file breaks of them.
+
+An import may go down or stay on its floor, also under `TYPE_CHECKING` and inside a function: a
+cycle that is only drawn for a type checker is still a cycle for whoever reads the module.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = "fastapi_sqlalchemy"
+
+FLOORS = {
+    "exceptions": 0,
+    "_cleanup": 0,
+    "_shield": 0,
+    "_types": 0,
+    "hooks": 0,
+    "pool": 0,
+    "sqlite": 0,
+    "_loss": 1,
+    "_names": 1,
+    "_operations": 1,
+    "_restore": 1,
+    "engines": 1,
+    "pagination": 1,
+    "tables": 1,
+    "violations": 1,
+    "_async_session": 2,
+    "_home": 2,
+    "block": 2,
+    "scope": 2,
+    "session": 2,
+    "transaction": 2,
+    "query": 3,
+    "base": 4,
+    "model": 4,
+    "repository": 4,
+    "database": 5,
+    "_exchange": 6,
+    "_late": 6,
+    "dependencies": 6,
+    "handlers": 6,
+    "middleware": 6,
+    # Hands out names of all floors, and is therefore above them.
+    "__init__": 7,
+}
+WEB_FLOOR = 6
+FASTAPI_MODULE = "dependencies"
+BESIDE = frozenset({"testing", "mypy_plugin", "cli"})
+
+
+class Import(NamedTuple):
+    """One imported module, as the parts of its full name, and the line that imports it."""
+
+    name: tuple[str, ...]
+    line: int
+
+
+def imports(source: str, module: str, *, package: bool = False) -> Iterator[Import]:
+    """All that a module of the package imports, wherever in the file.
+
+    Args:
+        source: its text.
+        module: its name below the package, such as `model` or `mypy_plugin.hooks`.
+        package: whether it is the `__init__` of that name.
+    """
+    here = (PACKAGE, *(part for part in module.split(".") if part != "__init__"))
+    if not package and module != "__init__":
+        here = here[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(tuple(alias.name.split(".")), node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            start = here[: len(here) - node.level + 1] if node.level else ()
+            base = (*start, *(node.module.split(".") if node.module else ()))
+            if base == (PACKAGE,):
+                # `from . import model` names a module, `from . import db` what __init__ holds.
+                for alias in node.names:
+                    known = alias.name in FLOORS or alias.name in BESIDE
+                    yield Import((*base, alias.name) if known else base, node.lineno)
+            else:
+                yield Import(base, node.lineno)
+
+
+def broken_rules(source: str, module: str, *, package: bool = False) -> list[str]:
+    """What one module breaks, a sentence each."""
+    own = module.partition(".")[0]
+    floor = FLOORS.get(own)
+    if floor is None and own not in BESIDE:
+        return [f"{module} has no floor"]
+    return [
+        f"{module}:{line}: {broken}"
+        for name, line in imports(source, module, package=package)
+        if (broken := _broken_by(own, floor, name))
+    ]
+
+
+def _broken_by(own: str, floor: int | None, name: tuple[str, ...]) -> str | None:
+    if name[0] == "fastapi" and own != FASTAPI_MODULE:
+        return f"fastapi is imported in {FASTAPI_MODULE} only"
+    if name[0] == "starlette" and floor is not None and floor < WEB_FLOOR:
+        return f"starlette is not known below floor {WEB_FLOOR}"
+    if name[0] != PACKAGE:
+        return None
+    target = name[1] if len(name) > 1 else "__init__"
+    if target == own:
+        return None
+    if target in BESIDE:
+        return f"nothing imports {target}, which stands beside the house"
+    if target not in FLOORS:
+        return f"{target} has no floor"
+    if floor is not None and FLOORS[target] > floor:
+        return f"climbs from floor {floor} to {target} on floor {FLOORS[target]}"
+    return None
+
+
+def broken_face(source: str) -> list[str]:
+    """What `__init__` breaks: it only imports, and names what it hands out, sorted."""
+    broken: list[str] = []
+    handed_out: set[str] = set()
+    constants: dict[str, object] = {}
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass
+            case ast.ImportFrom() | ast.Import():
+                handed_out |= {alias.asname or alias.name for alias in node.names}
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ) if name in {"__all__", "__version__"}:
+                constants[name] = ast.literal_eval(value)
+            case _:
+                broken.append(f"__init__:{node.lineno}: only imports, __all__ and __version__")
+    public = constants.get("__all__")
+    if not isinstance(public, list | tuple):
+        broken.append("__init__ has no __all__")
+        public = ()
+    if not isinstance(constants.get("__version__"), str):
+        broken.append("__init__ has no __version__")
+    if list(public) != sorted(public):
+        broken.append("__all__ is not sorted")
+    if missing := sorted(handed_out - set(public)):
+        broken.append(f"__all__ lacks {', '.join(missing)}")
+    if unknown := sorted(set(public) - handed_out - {"__version__"}):
+        broken.append(f"__all__ names what is not imported: {', '.join(unknown)}")
+    return broken
+
+
+def modules(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The modules of the package, by their names below it."""
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        name = parts if len(parts) == 1 or parts[-1] != "__init__" else parts[:-1]
+        yield ".".join(name), path
