@@ -7,19 +7,16 @@ one it flushes and the end of the transaction commits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
-from sqlalchemy import ClauseElement, inspect, orm
+from sqlalchemy import inspect, orm
 
+from . import _records
 from ._names import check_values, refuse_hidden_verbs
-from ._operations import Read, Write
 from ._types import T
 from .query import Query
 from .scope import scopes_of
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session as OrmSession
 
 __all__ = ["ActiveRecord", "ModelBase"]
 
@@ -84,12 +81,12 @@ class ActiveRecord:
             TypeError: Nothing was asked for, or a key together with something else.
             UnknownNameError: A keyword is no attribute of the model.
         """
-        return scopes_of(cls).run(_find(cls, criteria, eq))
+        return scopes_of(cls).run(_records.find(cls, criteria, eq))
 
     @classmethod
     async def aget(cls, *criteria: Any, **eq: Any) -> Self | None:
         """Awaitable twin of `get`."""
-        return await scopes_of(cls).arun(_find(cls, criteria, eq))
+        return await scopes_of(cls).arun(_records.find(cls, criteria, eq))
 
     @classmethod
     def get_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
@@ -101,12 +98,12 @@ class ActiveRecord:
         Raises:
             UnknownNameError: A keyword is no attribute of the model.
         """
-        return _matching(cls, criteria, eq).all()
+        return _records.matching(cls, criteria, eq).all()
 
     @classmethod
     async def aget_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
         """Awaitable twin of `get_all`."""
-        return await _matching(cls, criteria, eq).aall()
+        return await _records.matching(cls, criteria, eq).aall()
 
     def save(self, *, commit: bool | None = None) -> Self:
         """Insert the record, or send what has changed of it.
@@ -128,11 +125,11 @@ class ActiveRecord:
                 session are as before, and can be used.
             InvalidRequestError: The record belongs to another session.
         """
-        return scopes_of(type(self)).run(_save(self, commit=commit))
+        return scopes_of(type(self)).run(_records.save(self, commit=commit))
 
     async def asave(self, *, commit: bool | None = None) -> Self:
         """Awaitable twin of `save`."""
-        return await scopes_of(type(self)).arun(_save(self, commit=commit))
+        return await scopes_of(type(self)).arun(_records.save(self, commit=commit))
 
     def update(self, **values: Any) -> Self:
         """Set attributes and save.
@@ -144,11 +141,11 @@ class ActiveRecord:
             UnknownNameError: A keyword is no attribute of the model; nothing was set or sent.
             IntegrityError: The database refused the change (`sqlalchemy.exc`).
         """
-        return scopes_of(type(self)).run(_update(self, values))
+        return scopes_of(type(self)).run(_records.update(self, values))
 
     async def aupdate(self, **values: Any) -> Self:
         """Awaitable twin of `update`."""
-        return await scopes_of(type(self)).arun(_update(self, values))
+        return await scopes_of(type(self)).arun(_records.update(self, values))
 
     def delete(self) -> None:
         """Delete the record's row.
@@ -160,11 +157,11 @@ class ActiveRecord:
         Raises:
             InvalidRequestError: The record has none, or belongs to another session.
         """
-        scopes_of(type(self)).run(_delete(self))
+        scopes_of(type(self)).run(_records.delete(self))
 
     async def adelete(self) -> None:
         """Awaitable twin of `delete`."""
-        await scopes_of(type(self)).arun(_delete(self))
+        await scopes_of(type(self)).arun(_records.delete(self))
 
     def refresh(self, *attributes: str) -> Self:
         """Load the record again, dropping changes that were not saved.
@@ -180,11 +177,11 @@ class ActiveRecord:
         Raises:
             InvalidRequestError: The row is gone, or there never was one.
         """
-        return scopes_of(type(self)).run(_refresh(self, attributes))
+        return scopes_of(type(self)).run(_records.refresh(self, attributes))
 
     async def arefresh(self, *attributes: str) -> Self:
         """Awaitable twin of `refresh`."""
-        return await scopes_of(type(self)).arun(_refresh(self, attributes))
+        return await scopes_of(type(self)).arun(_records.refresh(self, attributes))
 
     def to_dict(self) -> dict[str, Any]:
         """The values of the columns by attribute name, deferred ones only where loaded.
@@ -222,70 +219,3 @@ class ModelBase(ActiveRecord):
     Beside a database's own base it may stand too, `class User(ModelBase, db.Base)`, and it is the
     one to extend: `class BaseModel(ModelBase)` with methods that every model shall have.
     """
-
-
-def _find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
-    if not criteria and not eq:
-        raise TypeError(f"{model.__name__}.get() expected a primary key or criteria, found neither")
-    keys = [value for value in criteria if not _is_criterion(value)]
-    if not keys:
-        return _matching(model, criteria, eq)._first()
-    if len(criteria) > 1 or eq:
-        raise TypeError(
-            f"{model.__name__}.get() expected either one primary key or criteria, found both; "
-            "the key of several columns is one tuple"
-        )
-    return Query(model)._get(keys[0])
-
-
-def _is_criterion(value: Any) -> bool:
-    if isinstance(value, bool):
-        raise TypeError(
-            "expected a primary key or a criterion, found a bool: a comparison of a record's "
-            "attribute (`user.id == 1`) instead of the model's (`User.id == 1`)?"
-        )
-    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
-
-
-def _matching(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Query[T]:
-    return Query(model).filter(*criteria).filter_by(**eq)
-
-
-def _save(record: T, *, commit: bool | None) -> Write[T]:
-    def add(session: OrmSession) -> T:
-        session.add(record)
-        return record
-
-    return Write(add, (record,), commit)
-
-
-def _update(record: T, values: Mapping[str, Any]) -> Write[T]:
-    check_values("update", type(record), values)
-
-    def change(session: OrmSession) -> T:
-        session.add(record)
-        # setting a relationship may load what it held: not before this, which runs at home
-        with session.no_autoflush:
-            for name, value in values.items():
-                setattr(record, name, value)
-        return record
-
-    return Write(change, (record,))
-
-
-def _delete(record: object) -> Write[None]:
-    def delete(session: OrmSession) -> None:
-        session.delete(record)
-
-    return Write(delete)
-
-
-def _refresh(record: T, attributes: tuple[str, ...]) -> Read[T]:
-    def load(session: OrmSession) -> T:
-        with session.no_autoflush:
-            if inspect(record, raiseerr=True).detached:
-                session.add(record)
-            session.refresh(record, attributes or None)
-        return record
-
-    return Read(load)

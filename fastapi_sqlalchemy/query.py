@@ -1,21 +1,19 @@
 """`Query[T]`: a model, criteria and an order, asked when a terminal is called.
 
-Every chain method returns a new query and sends nothing, so a query can be kept, passed on and
-refined.  Names that `sqlalchemy.orm.Query` has mean what they mean there; each terminal has an
+The chain (`_chain`) says what to ask and sends nothing; the terminals here ask it.  Each has an
 awaitable twin with the prefix `a`, `await query` is the list, and `async for` iterates.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any, Generic, Self, cast
+from typing import Any, cast
 
-from sqlalchemy import Connection, Select, exc, func, literal_column, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Select, exc, func, literal_column, select
 from sqlalchemy.engine import ScalarResult
-from sqlalchemy.orm.interfaces import ORMOption
 
-from ._names import check_criteria, mapper_of
+from ._chain import Chain
+from ._names import mapper_of
 from ._operations import Read
 from ._types import Criterion, T
 from .exceptions import MultipleRecordsFoundError, RecordNotFoundError
@@ -24,7 +22,7 @@ from .scope import scopes_of
 __all__ = ["Query"]
 
 
-class Query(Generic[T]):
+class Query(Chain[T]):
     """What to ask about one model; nothing is sent before a terminal.
 
     `str(query)` is the SQL with placeholders, `query.statement` the `Select`, and SQLAlchemy's
@@ -38,129 +36,7 @@ class Query(Generic[T]):
     <User id=1>
     """
 
-    __slots__ = (
-        "_distinct",
-        "_joined",
-        "_latest",
-        "_model",
-        "_options",
-        "_sliced",
-        "_statement",
-    )
-
-    def __init__(self, model: type[T]) -> None:
-        self._model = model
-        self._statement: Select[T] = select(model)
-        # apart, because a count wants the statement without its eager loads
-        self._options: tuple[ORMOption, ...] = ()
-        self._latest: Any = model
-        self._joined = self._sliced = self._distinct = False
-
-    def _with(self, statement: Select[T], **changes: Any) -> Self:
-        new = self.__class__.__new__(self.__class__)
-        new._model, new._statement = self._model, statement
-        new._options = changes.get("options", self._options)
-        new._latest = changes.get("latest", self._latest)
-        new._joined = changes.get("joined", self._joined)
-        new._sliced = changes.get("sliced", self._sliced)
-        new._distinct = changes.get("distinct", self._distinct)
-        return new
-
-    @property
-    def statement(self) -> Select[T]:
-        """The `Select` that `all()` runs."""
-        return self._statement.options(*self._options) if self._options else self._statement
-
-    is_select = True
-
-    def __clause_element__(self) -> Select[T]:
-        return self.statement
-
-    def _execute_on_connection(self, connection: Connection, *args: Any) -> Any:
-        # SQLAlchemy looks for it on what it is to execute
-        return self.statement._execute_on_connection(connection, *args)
-
-    def __str__(self) -> str:
-        return "\n".join(line.rstrip() for line in str(self.statement).splitlines())
-
-    def __repr__(self) -> str:
-        return f"<Query of {self._model.__name__}>"
-
-    def filter_by(self, **eq: Any) -> Self:
-        """Keep the records whose attributes equal these values; None means IS NULL.
-
-        After `join()` the names are those of the joined model, as with SQLAlchemy's own query.
-
-        >>> print(User.query.filter_by(name="Ada", age=None))
-        SELECT users.id, users.name, users.age
-        FROM users
-        WHERE users.name = :name_1 AND users.age IS NULL
-
-        Raises:
-            UnknownNameError: A keyword is no attribute of the model.
-        """
-        check_criteria("filter_by", self._latest, eq)
-        return self.filter(*(getattr(self._latest, name) == value for name, value in eq.items()))
-
-    def filter(self, *criteria: Criterion) -> Self:
-        """Keep the records that fulfil every criterion, such as `User.age > 17`.
-
-        >>> print(User.query.filter(User.age > 17, User.name != "Ada"))
-        SELECT users.id, users.name, users.age
-        FROM users
-        WHERE users.age > :age_1 AND users.name != :name_1
-        """
-        return self._with(self._statement.where(*criteria))
-
-    def where(self, *criteria: Criterion) -> Self:
-        """The same as `filter`."""
-        return self.filter(*criteria)
-
-    def order_by(self, *columns: Any) -> Self:
-        """Sort by these columns, after those of an earlier call; `None` alone forgets them."""
-        return self._with(self._statement.order_by(*columns))
-
-    def limit(self, count: int | None) -> Self:
-        """Return at most this many records."""
-        return self._with(self._statement.limit(count), sliced=True)
-
-    def offset(self, count: int | None) -> Self:
-        """Skip this many records."""
-        return self._with(self._statement.offset(count), sliced=True)
-
-    def distinct(self, *columns: Any) -> Self:
-        """Send DISTINCT, on PostgreSQL also DISTINCT ON these columns."""
-        if columns:
-            return self._with(self._statement.ext(distinct_on(*columns)), distinct=True)
-        return self._with(self._statement.distinct(), distinct=True)
-
-    def join(self, target: Any, onclause: Any = None, *, isouter: bool = False) -> Self:
-        """Join a relationship (`User.posts`), a model or an alias; a record comes once.
-
-        >>> query = User.query.join(User.posts).filter_by(title="Notes")
-        >>> print(query)
-        SELECT users.id, users.name, users.age
-        FROM users JOIN posts ON users.id = posts.author_id
-        WHERE posts.title = :title_1
-        >>> query.all()
-        [<User id=1>]
-
-        Args:
-            target: What to join.
-            onclause: The condition, where `target` is not a relationship.
-            isouter: Whether to keep records that have no match (LEFT OUTER JOIN).
-        """
-        statement = self._statement.join(target, onclause, isouter=isouter)
-        return self._with(statement, joined=True, latest=_entity(target) or self._latest)
-
-    def options(self, *options: ORMOption) -> Self:
-        """Add loader options.
-
-        >>> ada = User.query.options(selectinload(User.posts)).first()
-        >>> [post.title for post in ada.posts]
-        ['Notes', 'Engines']
-        """
-        return self._with(self._statement, options=self._options + options)
+    __slots__ = ()
 
     def all(self) -> list[T]:
         """Every matching record, each once.
@@ -315,14 +191,6 @@ class Query(Generic[T]):
         one: Select[Any] = rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
         statement = select(one.exists())
         return Read(lambda session: bool(session.scalar(statement)))
-
-
-def _entity(target: Any) -> Any:
-    """The model or alias behind what `join()` takes; None for a plain table."""
-    comparator = getattr(target, "comparator", None)
-    if comparator is not None and hasattr(comparator, "entity"):
-        return comparator.entity.entity
-    return target if hasattr(target, "__mapper__") or hasattr(target, "_aliased_insp") else None
 
 
 def _is_null(ident: Any) -> bool:

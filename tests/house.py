@@ -33,6 +33,8 @@ FLOORS = {
     "scope": 2,
     "session": 2,
     "transaction": 2,
+    "_chain": 3,
+    "_records": 3,
     "query": 3,
     "base": 4,
     "model": 4,

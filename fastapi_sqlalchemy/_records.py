@@ -1,0 +1,85 @@
+"""What can be done with the records of a model, as operations.
+
+The verbs of a model run them, and so does whatever else offers the same verbs in another style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ClauseElement, inspect, orm
+
+from ._names import check_values
+from ._operations import Read, Write
+from ._types import T
+from .query import Query
+
+__all__ = ["delete", "find", "matching", "refresh", "save", "update"]
+
+
+def find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
+    if not criteria and not eq:
+        raise TypeError(f"{model.__name__}.get() expected a primary key or criteria, found neither")
+    keys = [value for value in criteria if not _is_criterion(value)]
+    if not keys:
+        return matching(model, criteria, eq)._first()
+    if len(criteria) > 1 or eq:
+        raise TypeError(
+            f"{model.__name__}.get() expected either one primary key or criteria, found both; "
+            "the key of several columns is one tuple"
+        )
+    return Query(model)._get(keys[0])
+
+
+def _is_criterion(value: Any) -> bool:
+    if isinstance(value, bool):
+        raise TypeError(
+            "expected a primary key or a criterion, found a bool: a comparison of a record's "
+            "attribute (`user.id == 1`) instead of the model's (`User.id == 1`)?"
+        )
+    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
+
+
+def matching(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Query[T]:
+    return Query(model).filter(*criteria).filter_by(**eq)
+
+
+def save(record: T, *, commit: bool | None) -> Write[T]:
+    def add(session: orm.Session) -> T:
+        session.add(record)
+        return record
+
+    return Write(add, (record,), commit)
+
+
+def update(record: T, values: Mapping[str, Any]) -> Write[T]:
+    check_values("update", type(record), values)
+
+    def change(session: orm.Session) -> T:
+        session.add(record)
+        # setting a relationship may load what it held: not before this, which runs at home
+        with session.no_autoflush:
+            for name, value in values.items():
+                setattr(record, name, value)
+        return record
+
+    return Write(change, (record,))
+
+
+def delete(record: object) -> Write[None]:
+    def delete(session: orm.Session) -> None:
+        session.delete(record)
+
+    return Write(delete)
+
+
+def refresh(record: T, attributes: tuple[str, ...]) -> Read[T]:
+    def load(session: orm.Session) -> T:
+        with session.no_autoflush:
+            if inspect(record, raiseerr=True).detached:
+                session.add(record)
+            session.refresh(record, attributes or None)
+        return record
+
+    return Read(load)
