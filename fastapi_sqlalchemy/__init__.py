@@ -4,8 +4,11 @@ https://pypi.org/project/fastapi-sqlalchemy/
 """
 
 from . import exceptions
+from .columns import UTCDateTime, utcnow
 from .database import SQLAlchemy, db
+from .keys import uuid7
 from .middleware import DBSessionMiddleware
+from .mixins import TimestampMixin, UUIDMixin, VersionedMixin
 from .model import ModelBase
 from .query import Query
 
@@ -14,8 +17,14 @@ __all__ = [
     "ModelBase",
     "Query",
     "SQLAlchemy",
+    "TimestampMixin",
+    "UTCDateTime",
+    "UUIDMixin",
+    "VersionedMixin",
     "db",
     "exceptions",
+    "utcnow",
+    "uuid7",
 ]
 
 __version__ = "1.0.0.dev0"

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import exc
+from sqlalchemy.orm import exc as orm_exc
 
 __all__ = [
     "BlockingCallWarning",
@@ -24,12 +25,14 @@ __all__ = [
     "MissingDriverError",
     "MissingSessionError",
     "MultipleRecordsFoundError",
+    "NaiveDatetimeError",
     "NotNullViolation",
     "RecordNotFoundError",
     "ReservedNameError",
     "RolledBackError",
     "SessionClosedError",
     "SessionNotInitialisedError",
+    "StaleRecordError",
     "SyncInAsyncError",
     "TransactionOptionError",
     "UniqueViolation",
@@ -214,6 +217,46 @@ class MultipleRecordsFoundError(_UnexpectedCount, exc.MultipleResultsFound):
 
     found = "several"
     hint = "Narrow the query, or use `first()` with an `order_by()` where any will do."
+
+
+class StaleRecordError(FastAPISQLAlchemyError, orm_exc.StaleDataError):
+    """The row was changed or deleted by somebody else since this session read it.
+
+    `model` is the model's name, `keys` are the names of its key columns, `expected` and `matched`
+    the numbers of rows, None where they are not known.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        columns: Iterable[str],
+        *,
+        expected: int | None = None,
+        matched: int | None = None,
+    ) -> None:
+        self.model, self.keys = model, tuple(columns)
+        self.expected, self.matched = expected, matched
+        counts = "" if expected is None else f" ({expected} expected, {matched} matched)"
+        super().__init__(
+            f"expected the row of {model} ({', '.join(self.keys)}) as it was read, found it "
+            f"changed or deleted by somebody else{counts}\n\n"
+            "Nothing was written. `refresh()` the record, apply the change again and save, or tell "
+            "the user: 409 Conflict."
+        )
+
+
+class NaiveDatetimeError(FastAPISQLAlchemyError, ValueError, exc.DontWrapMixin):
+    """A value for a `UTCDateTime` that is no moment: without a time zone it could be any.
+
+    `found` is what it was: "a datetime without one", or the name of another type.
+    """
+
+    def __init__(self, found: str = "a datetime without one") -> None:
+        self.found = found
+        super().__init__(
+            f"a UTCDateTime expected a datetime with a time zone, found {found}\n\n"
+            "`datetime.now(UTC)` has one; `value.replace(tzinfo=...)` says which one is meant."
+        )
 
 
 class IntegrityError(FastAPISQLAlchemyError, exc.IntegrityError):

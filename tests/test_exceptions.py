@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import exc
+from sqlalchemy.orm.exc import StaleDataError
 
 from fastapi_sqlalchemy import exceptions
 from fastapi_sqlalchemy.exceptions import FastAPISQLAlchemyError
@@ -131,6 +132,8 @@ def test_an_error_is_one_of_the_package(error: Exception) -> None:
         ("ReservedNameError", TypeError),
         ("RecordNotFoundError", exc.NoResultFound),
         ("MultipleRecordsFoundError", exc.MultipleResultsFound),
+        ("StaleRecordError", StaleDataError),
+        ("NaiveDatetimeError", ValueError),
         ("IntegrityError", exc.IntegrityError),
         ("UniqueViolation", exceptions.IntegrityError),
         ("ForeignKeyViolation", exceptions.IntegrityError),

@@ -1,0 +1,123 @@
+"""What many models have: the moments they were made and changed, a key, a version.
+
+Each mixin stands beside the base of a model, in any order, and is inherited by the models below
+it.  Its columns are no fields of a dataclass: a constructor never takes them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Integer, Uuid, event, orm, text
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from .columns import UTCDateTime, utcnow
+from .keys import uuid7
+
+__all__ = ["TimestampMixin", "UUIDMixin", "VersionedMixin"]
+
+
+class TimestampMixin:
+    """When the row was made and last changed, by the server's clock: `created_at`, `updated_at`.
+
+    Both are there after `save()`. `updated_at` moves with every UPDATE that SQLAlchemy sends, a
+    `Query.update()` included; records that are loaded then show it after `refresh()`.
+
+    >>> from fastapi_sqlalchemy import TimestampMixin
+    >>> class Note(TimestampMixin, db.Base):
+    ...     __tablename__ = "notes"
+    ...     id: Mapped[int] = mapped_column(primary_key=True)
+    ...     text: Mapped[str]
+    >>> db.create_all()
+    >>> note = Note.new(text="first")
+    >>> note.created_at == note.updated_at
+    True
+    >>> note.created_at.tzinfo
+    datetime.timezone.utc
+    """
+
+    @declared_attr
+    def created_at(cls) -> Mapped[datetime]:  # noqa: N805 - of the model
+        """When the row was inserted."""
+        return mapped_column(UTCDateTime, server_default=utcnow(), sort_order=1)
+
+    @declared_attr
+    def updated_at(cls) -> Mapped[datetime]:  # noqa: N805
+        """When the row was inserted or last updated."""
+        return mapped_column(UTCDateTime, server_default=utcnow(), onupdate=utcnow(), sort_order=1)
+
+
+class UUIDMixin:
+    """A primary key `id` that needs no database and sorts by time: a UUID of version 7.
+
+    It is made when the record is saved. New rows come last in the index, as with a serial number,
+    and not all over it, as with random keys.
+
+    >>> from fastapi_sqlalchemy import UUIDMixin
+    >>> class Event(UUIDMixin, db.Base):
+    ...     __tablename__ = "events"
+    ...     name: Mapped[str]
+    >>> db.create_all()
+    >>> first, second = Event.new(name="first"), Event.new(name="second")
+    >>> first.id < second.id, first.id.version
+    (True, 7)
+    """
+
+    @declared_attr
+    def id(cls) -> Mapped[UUID]:  # noqa: N805
+        """The key."""
+        return mapped_column(Uuid, primary_key=True, default=uuid7, sort_order=-1)
+
+
+class VersionedMixin:
+    """Optimistic locking: who saves what somebody else has changed meanwhile is refused.
+
+    Every UPDATE and DELETE of a record asks for the version that was read and counts it up, by
+    SQLAlchemy's `version_id_col`; a `Query.update()` counts too.
+
+    >>> from fastapi_sqlalchemy import VersionedMixin
+    >>> from fastapi_sqlalchemy.exceptions import StaleRecordError
+    >>> class Page(VersionedMixin, db.Base):
+    ...     __tablename__ = "pages"
+    ...     id: Mapped[int] = mapped_column(primary_key=True)
+    ...     text: Mapped[str]
+    >>> db.create_all()
+    >>> mine = Page.new(text="first")
+    >>> with db():
+    ...     Page.get(mine.id).update(text="theirs").version_id
+    2
+    >>> try:
+    ...     mine.update(text="mine")
+    ... except StaleRecordError:
+    ...     mine.refresh().text
+    'theirs'
+
+    Raises:
+        StaleRecordError: When a record is saved or deleted that is not as it was read.
+    """
+
+    @declared_attr
+    def version_id(cls) -> Mapped[int]:  # noqa: N805
+        """Counts the changes of the row, from 1."""
+        return mapped_column(
+            Integer,
+            # for rows and changes that SQLAlchemy's unit of work does not see
+            server_default=text("1"),
+            onupdate=text("version_id + 1"),
+            sort_order=1,
+        )
+
+
+# Not by `__mapper_args__`: a model that has its own would lose the mixin's without a word.
+@event.listens_for(VersionedMixin, "instrument_class", propagate=True)
+def _lock_by_version(mapper: orm.Mapper[Any], model: type[VersionedMixin]) -> None:
+    if mapper.version_id_col is None and mapper.local_table is not None:
+        mapper.version_id_col = mapper.local_table.c.version_id
+
+
+@event.listens_for(TimestampMixin, "instrument_class", propagate=True)
+def _load_moments(mapper: orm.Mapper[Any], model: type[TimestampMixin]) -> None:
+    # with the UPDATE: read later, they would be a lazy load, which nobody can await
+    mapper.eager_defaults = True
