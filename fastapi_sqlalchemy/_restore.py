@@ -10,7 +10,7 @@ flushed waits again.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Container
+from collections.abc import Collection, Container
 from typing import Any
 
 from sqlalchemy import inspect, orm
@@ -133,6 +133,17 @@ class Restorer:
             else:
                 set_committed_value(record, key, original)
                 setattr(record, key, value)
+
+    def drop(self, record: object, names: Collection[str] | None) -> None:
+        """After a record was loaded again: its changes that failed are not wanted any more.
+
+        Args:
+            record: The record.
+            names: What was loaded of it; None is every attribute.
+        """
+        unsaved = self._unsaved.pop(record, {})
+        if names and (kept := {key: unsaved[key] for key in unsaved.keys() - set(names)}):
+            self._unsaved[record] = kept
 
 
 def _memory(record: object) -> tuple[orm.InstanceState[Any], object, Values, Values]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
 from sqlalchemy.engine import Result
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm.exc import StaleDataError
 from typing_extensions import override
 
 from . import sqlite
@@ -25,6 +26,7 @@ from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Write
 from ._restore import Restorer
+from ._stale import typed
 from ._types import R
 from .engines import Binds
 from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedError
@@ -279,7 +281,12 @@ class Session(orm.Session):
     def flush(self, objects: Any = None) -> None:
         if self._opening_savepoint or self._is_clean():
             return
-        self._carry(self._write_through, super().flush, objects)
+        try:
+            self._carry(self._write_through, super().flush, objects)
+        except StaleDataError as error:
+            if (better := typed(error, self)) is error:
+                raise
+            raise better from error
 
     @override
     def commit(self) -> None:
@@ -406,6 +413,18 @@ def _carried(name: str) -> Callable[..., Any]:
     return carried
 
 
+def _reloading(name: str) -> Callable[..., Any]:
+    @wraps(getattr(orm.Session, name))
+    def reloading(
+        self: Session, instance: object, attribute_names: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        method = getattr(super(Session, self), name)
+        self._carry(method, instance, attribute_names, *args, **kwargs)
+        self._restorer.drop(instance, attribute_names)
+
+    return reloading
+
+
 def _noted(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def noted(self: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
@@ -442,7 +461,8 @@ def _written(name: str) -> Callable[..., Any]:
 
 if not TYPE_CHECKING:  # their signatures and overloads are SQLAlchemy's
     for _wrap, _names in (
-        (_carried, ("get", "get_one", "refresh", "merge")),
+        (_carried, ("get", "get_one", "merge")),
+        (_reloading, ("refresh",)),
         (_noted, ("execute", "scalars", "scalar")),
         # what is done with a connection, or in bulk, is out of sight: it counts as written
         (_written, ("connection", "begin_nested", "bulk_save_objects")),

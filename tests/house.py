@@ -25,6 +25,7 @@ FLOORS = {
     "_names": 1,
     "_operations": 1,
     "_restore": 1,
+    "_stale": 1,
     "engines": 1,
     "pagination": 1,
     "tables": 1,
