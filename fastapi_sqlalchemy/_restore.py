@@ -31,7 +31,9 @@ class Restorer:
         self._inserted: list[tuple[orm.InstanceState[Any], Values]] = []
         self._untouched: list[tuple[object, Values]] = []
         self._waiting: tuple[list[object], list[object], list[object]] = ([], [], [])
-        self._unsaved: weakref.WeakKeyDictionary[object, Values] = weakref.WeakKeyDictionary()
+        # by their states: the records of a dataclass have no hash
+        self._unsaved: weakref.WeakKeyDictionary[orm.InstanceState[Any], Values]
+        self._unsaved = weakref.WeakKeyDictionary()
 
     def note_waiting(self, session: orm.Session, own: tuple[object, ...]) -> None:
         """Before a change: what waits to be flushed and has nothing to do with it."""
@@ -81,7 +83,7 @@ class Restorer:
             if not state.modified
             and state not in touched
             and (record := state.obj()) is not None
-            and record not in self._unsaved
+            and state not in self._unsaved
         ]
 
     def give_back_untouched(self) -> None:
@@ -113,7 +115,7 @@ class Restorer:
             elif state.persistent:
                 lost = _load_again(state, record, values)
                 if changed := {key: old for key, old in originals.items() if key in lost}:
-                    self._unsaved[record] = changed
+                    self._unsaved[state] = changed
         new, dirty, deleted = self._waiting
         session.add_all(new)
         for record in dirty:
@@ -123,8 +125,9 @@ class Restorer:
 
     def take_up(self, record: object) -> None:
         """Before a record is saved: its changes that failed the last time count again."""
-        for key, original in self._unsaved.pop(record, {}).items():
-            present = inspect(record, raiseerr=True).dict
+        state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+        for key, original in self._unsaved.pop(state, {}).items():
+            present = state.dict
             if key not in present:
                 continue
             value = present[key]
@@ -141,9 +144,10 @@ class Restorer:
             record: The record.
             names: What was loaded of it; None is every attribute.
         """
-        unsaved = self._unsaved.pop(record, {})
+        state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+        unsaved = self._unsaved.pop(state, {})
         if names and (kept := {key: unsaved[key] for key in unsaved.keys() - set(names)}):
-            self._unsaved[record] = kept
+            self._unsaved[state] = kept
 
 
 def _memory(record: object) -> tuple[orm.InstanceState[Any], object, Values, Values]:

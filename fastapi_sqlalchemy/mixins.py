@@ -6,6 +6,7 @@ it.  Its columns are no fields of a dataclass: a constructor never takes them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,19 @@ from uuid import UUID
 from sqlalchemy import Integer, Uuid, event, orm, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
+from ._types import T
 from .columns import UTCDateTime, utcnow
 from .keys import uuid7
 
 __all__ = ["TimestampMixin", "UUIDMixin", "VersionedMixin"]
+
+
+def _column(make: Callable[[Any], Mapped[T]]) -> declared_attr[T]:
+    """A column of every model that has the mixin, also of one that is a dataclass."""
+    # from the annotation of what `make` returns SQLAlchemy would make a field, which only a mixin
+    # that is a dataclass itself may have
+    make.__annotations__ = {}
+    return declared_attr(make)
 
 
 class TimestampMixin:
@@ -38,12 +48,12 @@ class TimestampMixin:
     datetime.timezone.utc
     """
 
-    @declared_attr
+    @_column
     def created_at(cls) -> Mapped[datetime]:  # noqa: N805 - of the model
         """When the row was inserted."""
-        return mapped_column(UTCDateTime, server_default=utcnow(), sort_order=1)
+        return mapped_column(UTCDateTime, nullable=False, server_default=utcnow(), sort_order=1)
 
-    @declared_attr
+    @_column
     def updated_at(cls) -> Mapped[datetime]:  # noqa: N805
         """When the row was inserted or last updated."""
         return mapped_column(UTCDateTime, server_default=utcnow(), onupdate=utcnow(), sort_order=1)
@@ -65,10 +75,10 @@ class UUIDMixin:
     (True, 7)
     """
 
-    @declared_attr
+    @_column
     def id(cls) -> Mapped[UUID]:  # noqa: N805
         """The key."""
-        return mapped_column(Uuid, primary_key=True, default=uuid7, sort_order=-1)
+        return mapped_column(Uuid, primary_key=True, insert_default=uuid7, sort_order=-1)
 
 
 class VersionedMixin:
@@ -98,11 +108,12 @@ class VersionedMixin:
         StaleRecordError: When a record is saved or deleted that is not as it was read.
     """
 
-    @declared_attr
+    @_column
     def version_id(cls) -> Mapped[int]:  # noqa: N805
         """Counts the changes of the row, from 1."""
         return mapped_column(
             Integer,
+            nullable=False,
             # for rows and changes that SQLAlchemy's unit of work does not see
             server_default=text("1"),
             onupdate=text("version_id + 1"),

@@ -1,7 +1,6 @@
 """The models of these tests: each mixin alone, and together as they are used."""
 
 from datetime import datetime
-from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, String
@@ -70,7 +69,7 @@ class Account(Base, TimestampMixin, VersionedMixin, UUIDMixin):
     """All of them, after the base, with a hierarchy of two tables."""
 
     __tablename__ = "accounts"
-    __mapper_args__: ClassVar[dict[str, Any]] = {
+    __mapper_args__ = {  # noqa: RUF012 - SQLAlchemy declares it
         "polymorphic_on": "kind",
         "polymorphic_identity": "account",
     }
@@ -81,7 +80,7 @@ class Account(Base, TimestampMixin, VersionedMixin, UUIDMixin):
 
 class Company(Account):
     __tablename__ = "companies"
-    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "company"}
+    __mapper_args__ = {"polymorphic_identity": "company"}  # noqa: RUF012 - see Account
 
     id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     number: Mapped[int]
@@ -90,6 +89,6 @@ class Company(Account):
 class Person(Account):
     """In the table of the accounts."""
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "person"}
+    __mapper_args__ = {"polymorphic_identity": "person"}  # noqa: RUF012 - see Account
 
     nick: Mapped[str | None] = mapped_column(String(50))
