@@ -8,7 +8,7 @@ from .columns import UTCDateTime, utcnow
 from .database import SQLAlchemy, db
 from .keys import uuid7
 from .middleware import DBSessionMiddleware
-from .mixins import TimestampMixin, UUIDMixin, VersionedMixin
+from .mixins import SoftDeleteMixin, TimestampMixin, UUIDMixin, VersionedMixin
 from .model import ModelBase
 from .query import Query
 
@@ -17,6 +17,7 @@ __all__ = [
     "ModelBase",
     "Query",
     "SQLAlchemy",
+    "SoftDeleteMixin",
     "TimestampMixin",
     "UTCDateTime",
     "UUIDMixin",

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm.interfaces import ORMOption
 
+from ._deletion import WITH_DELETED, require_soft
 from ._names import check_criteria
-from ._types import Criterion, T
+from ._types import Criterion, R, T
 
 __all__ = ["Chain"]
 
@@ -144,6 +145,28 @@ class Chain(Generic[T]):
         ['Notes', 'Engines']
         """
         return self._with(self._statement, options=self._options + options)
+
+    def with_deleted(self) -> Self:
+        """Find deleted records too, of this model and of those that are joined or loaded with it.
+
+        What a record loads later, when a relationship is first read, is a load of its own and
+        leaves deleted ones out. It is about models with `SoftDeleteMixin`.
+        """
+        return self._with(self._statement.execution_options(**{WITH_DELETED: True}))
+
+    def only_deleted(self) -> Self:
+        """Find deleted records only.
+
+        Raises:
+            TypeError: The model has no `SoftDeleteMixin`.
+        """
+        require_soft("only_deleted", self._model)
+        model: Any = self._model
+        return self.with_deleted().filter(model.deleted_at.is_not(None))
+
+    def _around(self, statement: Select[R]) -> Select[R]:
+        """A statement around this one, with the options that decide what both find."""
+        return statement.execution_options(**self._statement.get_execution_options())
 
 
 def _entity(target: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import FunctionType
 from typing import Any, Final
 
 from sqlalchemy import Table, event, inspect, orm
@@ -70,7 +71,11 @@ def refuse_hidden_verbs(model: type, verbs_of: type) -> None:
 
 
 def _refuse(model: type, names: set[str], verbs_of: type) -> None:
-    verbs = {name for name in vars(verbs_of) if not name.startswith("_")} - {"query"}
+    verbs = {
+        name
+        for name, value in vars(verbs_of).items()
+        if isinstance(value, FunctionType | classmethod) and not name.startswith("_")
+    }
     if hidden := names & verbs:
         raise ReservedNameError(model.__name__, min(hidden))
 

@@ -36,12 +36,14 @@ class Write(Generic[R]):
 
     `records` are what the change is about; what the database gave them by itself is loaded
     before the operation ends.  `commit` overrides who commits: True this operation, False
-    somebody later, None the policy of the scope.
+    somebody later, None the policy of the scope.  `undo` is called when the change could not be
+    kept, for what the caller did not set on the records.
     """
 
     change: Callable[[orm.Session], R]
     records: tuple[Any, ...] = ()
     commit: bool | None = None
+    undo: Callable[[], None] | None = None
 
 
 Operation = Read[R] | Write[R]

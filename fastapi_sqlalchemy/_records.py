@@ -6,16 +6,19 @@ The verbs of a model run them, and so does whatever else offers the same verbs i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ClauseElement, inspect, orm
 
+from ._deletion import SoftDeletable, mark_deleted, reset
 from ._names import check_values
 from ._operations import Read, Write
 from ._types import T
 from .query import Query
 
-__all__ = ["delete", "find", "matching", "refresh", "save", "update"]
+__all__ = ["delete", "find", "matching", "refresh", "restore", "save", "update"]
+
+S = TypeVar("S", bound=SoftDeletable)
 
 
 def find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
@@ -67,11 +70,27 @@ def update(record: T, values: Mapping[str, Any]) -> Write[T]:
     return Write(change, (record,))
 
 
-def delete(record: object) -> Write[None]:
-    def delete(session: orm.Session) -> None:
-        session.delete(record)
+def delete(record: object, *, force: bool = False) -> Write[None]:
+    marked: list[SoftDeletable] = []
 
-    return Write(delete)
+    def delete(session: orm.Session) -> None:
+        if isinstance(record, SoftDeletable) and not force:
+            marked[:] = mark_deleted(session, record)
+        else:
+            session.delete(record)
+
+    return Write(delete, undo=lambda: reset(marked, None))
+
+
+def restore(record: S) -> Write[S]:
+    before = record.deleted_at
+
+    def restore(session: orm.Session) -> S:
+        session.add(record)
+        record.deleted_at = None
+        return record
+
+    return Write(restore, (record,), undo=lambda: reset([record], before))
 
 
 def refresh(record: T, attributes: tuple[str, ...]) -> Read[T]:

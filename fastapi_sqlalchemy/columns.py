@@ -6,20 +6,23 @@ would give back a naive value that nobody can compare.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapped, declared_attr
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import override
 
+from ._types import T
 from .exceptions import NaiveDatetimeError
 
-__all__ = ["UTCDateTime", "utcnow"]
+__all__ = ["UTCDateTime", "declared_column", "utcnow"]
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -125,3 +128,11 @@ def _mysql(element: utcnow, compiler: SQLCompiler, **_: Any) -> str:
 @compiles(utcnow, "sqlite")
 def _sqlite(element: utcnow, compiler: SQLCompiler, **_: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+def declared_column(make: Callable[[Any], Mapped[T]]) -> declared_attr[T]:
+    """A column of every model that has the mixin, also of one that is a dataclass."""
+    # from the annotation of what `make` returns SQLAlchemy would make a field, which only a mixin
+    # that is a dataclass itself may have
+    make.__annotations__ = {}
+    return declared_attr(make)

@@ -6,27 +6,23 @@ it.  Its columns are no fields of a dataclass: a constructor never takes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import Integer, Uuid, event, orm, text
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from ._types import T
-from .columns import UTCDateTime, utcnow
+from . import _records
+from ._deletion import SoftDeletable, hide_deleted, note_mapper
+from ._names import refuse_hidden_verbs
+from .columns import UTCDateTime, declared_column, utcnow
 from .keys import uuid7
+from .model import ActiveRecord
+from .scope import scopes_of
+from .session import Session
 
-__all__ = ["TimestampMixin", "UUIDMixin", "VersionedMixin"]
-
-
-def _column(make: Callable[[Any], Mapped[T]]) -> declared_attr[T]:
-    """A column of every model that has the mixin, also of one that is a dataclass."""
-    # from the annotation of what `make` returns SQLAlchemy would make a field, which only a mixin
-    # that is a dataclass itself may have
-    make.__annotations__ = {}
-    return declared_attr(make)
+__all__ = ["SoftDeleteMixin", "TimestampMixin", "UUIDMixin", "VersionedMixin"]
 
 
 class TimestampMixin:
@@ -48,12 +44,12 @@ class TimestampMixin:
     datetime.timezone.utc
     """
 
-    @_column
+    @declared_column
     def created_at(cls) -> Mapped[datetime]:  # noqa: N805 - of the model
         """When the row was inserted."""
         return mapped_column(UTCDateTime, nullable=False, server_default=utcnow(), sort_order=1)
 
-    @_column
+    @declared_column
     def updated_at(cls) -> Mapped[datetime]:  # noqa: N805
         """When the row was inserted or last updated."""
         return mapped_column(UTCDateTime, server_default=utcnow(), onupdate=utcnow(), sort_order=1)
@@ -75,7 +71,7 @@ class UUIDMixin:
     (True, 7)
     """
 
-    @_column
+    @declared_column
     def id(cls) -> Mapped[UUID]:  # noqa: N805
         """The key."""
         return mapped_column(Uuid, primary_key=True, insert_default=uuid7, sort_order=-1)
@@ -108,7 +104,7 @@ class VersionedMixin:
         StaleRecordError: When a record is saved or deleted that is not as it was read.
     """
 
-    @_column
+    @declared_column
     def version_id(cls) -> Mapped[int]:  # noqa: N805
         """Counts the changes of the row, from 1."""
         return mapped_column(
@@ -119,6 +115,72 @@ class VersionedMixin:
             onupdate=text("version_id + 1"),
             sort_order=1,
         )
+
+
+class SoftDeleteMixin(SoftDeletable, ActiveRecord):
+    """Records that are deleted but stay: `delete()` sets `deleted_at`, and nobody finds them.
+
+    Deleted records are left out of queries, counts, `get()`, relationships and every `select()` of
+    a session. `Model.query.with_deleted()` and `.only_deleted()` find them, and so does
+    `execution_options(with_deleted=True)` on a statement.
+
+    >>> from fastapi_sqlalchemy import SoftDeleteMixin
+    >>> class Letter(SoftDeleteMixin, db.Base):
+    ...     __tablename__ = "letters"
+    ...     id: Mapped[int] = mapped_column(primary_key=True)
+    ...     text: Mapped[str]
+    >>> db.create_all()
+    >>> letter = Letter.new(text="Dear")
+    >>> letter.delete()
+    >>> Letter.query.count(), Letter.get(1), Letter.query.only_deleted().all()
+    (0, None, [<Letter id=1>])
+    >>> letter.restore()
+    <Letter id=1>
+    >>> Letter.query.count()
+    1
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        refuse_hidden_verbs(cls, SoftDeleteMixin)
+        super().__init_subclass__(**kwargs)
+
+    def delete(self, *, force: bool = False) -> None:
+        """Mark the record as deleted, and those that its relationships delete with it.
+
+        A relationship with the cascade "delete" marks its records in the same moment, if they have
+        this mixin too; others stay, like the row that they belong to.
+
+        Args:
+            force: Delete the row.
+
+        Raises:
+            InvalidRequestError: The record has no row, or belongs to another session.
+        """
+        scopes_of(type(self)).run(_records.delete(self, force=force))
+
+    async def adelete(self, *, force: bool = False) -> None:
+        """Awaitable twin of `delete`."""
+        await scopes_of(type(self)).arun(_records.delete(self, force=force))
+
+    def restore(self) -> Self:
+        """Take the deletion of this record back; those deleted with it stay deleted.
+
+        Raises:
+            IntegrityError: Another record has taken a value that must be unique.
+        """
+        return scopes_of(type(self)).run(_records.restore(self))
+
+    async def arestore(self) -> Self:
+        """Awaitable twin of `restore`."""
+        return await scopes_of(type(self)).arun(_records.restore(self))
+
+
+@event.listens_for(SoftDeletable, "after_mapper_constructed", propagate=True)
+def _hide_deleted(mapper: orm.Mapper[Any], model: type[SoftDeletable]) -> None:
+    note_mapper(mapper, model)
+    # not before there is such a model: others have nothing to pay for it
+    if not event.contains(Session, "do_orm_execute", hide_deleted):
+        event.listen(Session, "do_orm_execute", hide_deleted)
 
 
 # Not by `__mapper_args__`: a model that has its own would lose the mixin's without a word.

@@ -145,7 +145,12 @@ class Query(Chain[T]):
         if _is_null(ident):
             return Read(lambda _: None)
         if self._is_plain():
-            return Read(lambda session: session.get(self._model, ident, options=self._options))
+            known = self._statement.get_execution_options()
+            return Read(
+                lambda session: session.get(
+                    self._model, ident, options=self._options, execution_options=known
+                )
+            )
         return self.filter(*_key_criteria(self._model, ident))._one_or_none()
 
     def _is_plain(self) -> bool:
@@ -171,7 +176,7 @@ class Query(Chain[T]):
         elif not self._sliced and not self._distinct:
             statement = rows.with_only_columns(func.count(), maintain_column_froms=True)
             return Read(lambda session: session.scalars(statement).one())
-        counted = select(func.count()).select_from(rows.subquery())
+        counted = self._around(select(func.count()).select_from(rows.subquery()))
         return Read(lambda session: session.scalars(counted).one())
 
     def exists(self) -> bool:
@@ -189,7 +194,7 @@ class Query(Chain[T]):
     def _exists(self) -> Read[bool]:
         rows = self._statement.order_by(None)
         one: Select[Any] = rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
-        statement = select(one.exists())
+        statement = self._around(select(one.exists()))
         return Read(lambda session: bool(session.scalar(statement)))
 
 

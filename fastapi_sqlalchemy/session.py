@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from . import sqlite
 from ._cleanup import never_hiding
+from ._deletion import WITH_DELETED, expire_partial, is_deleted
 from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Write
@@ -74,6 +75,8 @@ class Session(orm.Session):
         """The innermost `db.transaction()` block that is open on this session."""
         self.wrote = False
         """Whether the transaction did anything but read."""
+        self.sees_deleted = self.follows_deleted = False
+        """Whether every load finds records that are soft-deleted, or that of a relationship."""
         self._binds = binds
         self._routed = "binds" in options
         self._connection: Connection | None = None
@@ -122,7 +125,7 @@ class Session(orm.Session):
         for record in operation.records:
             self._restorer.take_up(record)
         result = operation.change(self)
-        with self._undoing() as savepoint:
+        with self._undoing(operation.undo) as savepoint:
             self.flush()
             for record in operation.records:
                 self._load_expired(record)
@@ -132,10 +135,10 @@ class Session(orm.Session):
         return result
 
     @contextmanager
-    def _undoing(self) -> Iterator[_Savepoint]:
+    def _undoing(self, undo: Callable[[], None] | None) -> Iterator[_Savepoint]:
         """What fails within takes nothing with it that was written before.
 
-        The records are given back to the caller as they were.
+        The records are given back to the caller as they were, with the help of `undo`.
         """
         written_before = self.wrote or (self.block is not None and self.in_transaction())
         self._restorer.note(self)
@@ -148,6 +151,8 @@ class Session(orm.Session):
                 if not savepoint.roll_back():
                     super().rollback()
             self._restorer.restore(self)
+            if undo is not None:
+                undo()
             raise
         finally:
             self._guarding = False
@@ -282,11 +287,44 @@ class Session(orm.Session):
         if self._opening_savepoint or self._is_clean():
             return
         try:
-            self._carry(self._write_through, super().flush, objects)
+            with self._following_relationships():
+                self._carry(self._write_through, super().flush, objects)
         except StaleDataError as error:
             if (better := typed(error, self)) is error:
                 raise
             raise better from error
+
+    @override
+    def delete(self, instance: object) -> None:
+        expire_partial(self, instance)
+        with self._following_relationships():
+            super().delete(instance)
+
+    @override
+    def merge(self, *args: Any, **kwargs: Any) -> Any:
+        """A deleted record is found by its key here: it would be inserted again."""
+        before, self.sees_deleted = self.sees_deleted, True
+        try:
+            return self._carry(super().merge, *args, **kwargs)
+        finally:
+            self.sees_deleted = before
+
+    @contextmanager
+    def _following_relationships(self) -> Iterator[None]:
+        """No row may be left that refers to one that goes, not even a hidden one."""
+        before, self.follows_deleted = self.follows_deleted, True
+        try:
+            yield
+        finally:
+            self.follows_deleted = before
+
+    @override
+    def _identity_lookup(self, *args: Any, **kwargs: Any) -> Any:
+        # of `get()` and of a lazy load; the method is SQLAlchemy's for subclasses to override
+        found = super()._identity_lookup(*args, **kwargs)
+        if not is_deleted(found) or self.sees_deleted or self.follows_deleted:
+            return found
+        return found if WITH_DELETED in (kwargs.get("execution_options") or ()) else None
 
     @override
     def commit(self) -> None:
@@ -461,7 +499,7 @@ def _written(name: str) -> Callable[..., Any]:
 
 if not TYPE_CHECKING:  # their signatures and overloads are SQLAlchemy's
     for _wrap, _names in (
-        (_carried, ("get", "get_one", "merge")),
+        (_carried, ("get", "get_one")),
         (_reloading, ("refresh",)),
         (_noted, ("execute", "scalars", "scalar")),
         # what is done with a connection, or in bulk, is out of sight: it counts as written

@@ -21,6 +21,7 @@ FLOORS = {
     "keys": 0,
     "pool": 0,
     "sqlite": 0,
+    "_deletion": 1,
     "_loss": 1,
     "_names": 1,
     "_operations": 1,
