@@ -52,6 +52,14 @@ class Hooks:
             except Exception:
                 _log.exception("A hook failed after the commit; what was committed stays")
 
+    def run_plain(self) -> None:
+        """Run those that need not be awaited; the others wait on, for somebody who awaits."""
+        waiting, self._waiting = self._waiting, []
+        now = Hooks()
+        for hook in waiting:
+            (self if iscoroutinefunction(hook) else now).add(hook)
+        now.run()
+
     async def arun(self) -> None:
         """Run them, those that block in a worker thread."""
         waiting, self._waiting = self._waiting, []

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from sqlalchemy import inspect, orm
 
 from . import _records
+from ._lifecycle import refuse_coroutines
 from ._names import check_values, refuse_hidden_verbs
 from ._types import T
 from .query import Query
@@ -36,6 +37,7 @@ class ActiveRecord:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         refuse_hidden_verbs(cls, ActiveRecord)
+        refuse_coroutines(cls)
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **values: Any) -> None:

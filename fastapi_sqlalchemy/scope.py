@@ -143,6 +143,7 @@ class Scope(Place):
                     session = self.session = self._open_session(
                         self, awaited=awaited and self.awaited
                     )
+                    session.awaited = self.awaited
         return session
 
     def open_async(self) -> AsyncSession:
@@ -173,24 +174,35 @@ class Scope(Place):
         while True:  # a hook may write, and leave hooks of its own
             if (session := self._unfinished()) is not None:
                 session.home.run(self._finish, session, commit=commit)
-            if not self.hooks:
+            if not (hooks := self._ready()):
                 return
-            self.hooks.run()
+            hooks.run()
 
     async def afinish(self, *, commit: bool) -> None:
         """Awaitable twin of `finish`; a cancellation waits for it."""
         if not commit and self.commits_late:
             self.hooks.clear()
-        if self._unfinished() is not None or self.hooks:
+        if self._unfinished() is not None or self.hooks or self._has_committed():
             await uninterrupted(self._afinish(commit=commit))
 
     async def _afinish(self, *, commit: bool) -> None:
         while True:
             if (session := self._unfinished()) is not None:
                 await session.home.arun(self._finish, session, commit=commit)
-            if not self.hooks:
+            if not (hooks := self._ready()):
                 return
-            await self.hooks.arun()
+            await hooks.arun()
+
+    def _has_committed(self) -> bool:
+        return self.session is not None and bool(self.session.committed)
+
+    def _ready(self) -> Hooks:
+        """Those that can run now: of the records first, which are stored already."""
+        ready = Hooks()
+        for hooks in (self.session.committed if self.session else Hooks(), self.hooks):
+            ready.extend(hooks)
+            hooks.clear()
+        return ready
 
     def _finish(self, session: Session, *, commit: bool) -> None:
         if not commit:
@@ -215,6 +227,8 @@ class Scope(Place):
 
     def close(self) -> None:
         """End the scope; what was not committed is rolled back."""
+        if self.session is not None:
+            self.session.committed.run_plain()
         if not self.commits_late:
             self.hooks.run()  # they wait for no commit, only for somebody who can await them
         session = self._detach()
@@ -225,6 +239,8 @@ class Scope(Place):
 
     async def aclose(self) -> None:
         """Awaitable twin of `close`; a cancellation waits for it."""
+        if self.session is not None and self.session.committed:
+            await uninterrupted(self.session.committed.arun())
         if not self.commits_late:
             await self.hooks.arun()
         session = self._detach()
@@ -249,6 +265,8 @@ class Scope(Place):
         session = self.session
         if session is None or not session.idle() or session.block is not None:
             return
+        if session.committed:
+            await uninterrupted(session.committed.arun())
         self.session = self._async_session = None
         if session.in_transaction():
             await uninterrupted(session.home.arun(session.end))

@@ -27,10 +27,12 @@ from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Write
 from ._restore import Restorer
+from ._shield import uninterrupted
 from ._stale import typed
 from ._types import R
 from .engines import Binds
 from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedError
+from .hooks import Hooks
 
 __all__ = ["Position", "Session"]
 
@@ -40,6 +42,9 @@ _LOADING: Final = "_sa_orm_load_options"
 
 class Position(Protocol):
     """Where in its scope a piece of code stands."""
+
+    awaited: bool
+    """Whether what commits here can be awaited."""
 
     def check(self, session: Session) -> None:
         """Refuse what another task's transaction would swallow."""
@@ -75,6 +80,12 @@ class Session(orm.Session):
         """The innermost `db.transaction()` block that is open on this session."""
         self.wrote = False
         """Whether the transaction did anything but read."""
+        self.awaited = False
+        """Whether the end of the scope can be awaited."""
+        self.committed = Hooks()
+        """Of records that are stored, to be run as soon as this session's call is over."""
+        self.within_flush = False
+        """Whether a method of a record runs that is called within a flush."""
         self.sees_deleted = self.follows_deleted = False
         """Whether every load finds records that are soft-deleted, or that of a relationship."""
         self._binds = binds
@@ -89,11 +100,17 @@ class Session(orm.Session):
 
     def perform(self, operation: Operation[R], position: Position) -> R:
         """Run an operation and block until it is done."""
-        return self.home.run(self._perform, operation, position)
+        result = self.home.run(self._perform, operation, position)
+        if self.committed:
+            self.committed.run_plain()
+        return result
 
     async def aperform(self, operation: Operation[R], position: Position) -> R:
         """Awaitable twin of `perform`."""
-        return await self.home.arun(self._perform, operation, position)
+        result = await self.home.arun(self._perform, operation, position)
+        if self.committed:
+            await uninterrupted(self.committed.arun())
+        return result
 
     def _perform(self, operation: Operation[R], position: Position) -> R:
         self._require_open()
@@ -115,6 +132,13 @@ class Session(orm.Session):
                 self.release()
 
     def _write(self, operation: Write[R]) -> R:
+        if self.within_flush:
+            raise exc.InvalidRequestError(
+                "expected no verb that writes in a method that a flush calls, found one"
+                "\n\n"
+                "Set attributes, or `db.session.add()` a record: what `before_save` adds is part "
+                "of the same flush. In `after_commit` every verb works."
+            )
         commit = operation.commit
         if commit is None:
             commit = self.block is None and not self.commits_late
@@ -131,7 +155,7 @@ class Session(orm.Session):
                 self._load_expired(record)
             savepoint.release()
             if commit:
-                self.commit()
+                super().commit()
         return result
 
     @contextmanager
@@ -300,15 +324,6 @@ class Session(orm.Session):
         with self._following_relationships():
             super().delete(instance)
 
-    @override
-    def merge(self, *args: Any, **kwargs: Any) -> Any:
-        """A deleted record is found by its key here: it would be inserted again."""
-        before, self.sees_deleted = self.sees_deleted, True
-        try:
-            return self._carry(super().merge, *args, **kwargs)
-        finally:
-            self.sees_deleted = before
-
     @contextmanager
     def _following_relationships(self) -> Iterator[None]:
         """No row may be left that refers to one that goes, not even a hidden one."""
@@ -332,6 +347,8 @@ class Session(orm.Session):
         if self._ended and self._is_clean():
             return  # a dependency that tidies up after the response
         self._carry(super().commit)
+        if self.committed:
+            self.committed.run_plain()
 
     def _refuse_within_a_block(self, found: str) -> None:
         if self.block is not None:
@@ -463,6 +480,18 @@ def _reloading(name: str) -> Callable[..., Any]:
     return reloading
 
 
+def _finding_deleted(name: str) -> Callable[..., Any]:
+    @wraps(getattr(orm.Session, name))
+    def finding(self: Session, *args: Any, **kwargs: Any) -> Any:
+        before, self.sees_deleted = self.sees_deleted, True
+        try:
+            return self._carry(getattr(super(Session, self), name), *args, **kwargs)
+        finally:
+            self.sees_deleted = before
+
+    return finding
+
+
 def _noted(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def noted(self: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
@@ -500,6 +529,8 @@ def _written(name: str) -> Callable[..., Any]:
 if not TYPE_CHECKING:  # their signatures and overloads are SQLAlchemy's
     for _wrap, _names in (
         (_carried, ("get", "get_one")),
+        # a record that is there, but hidden, would be inserted again
+        (_finding_deleted, ("merge",)),
         (_reloading, ("refresh",)),
         (_noted, ("execute", "scalars", "scalar")),
         # what is done with a connection, or in bulk, is out of sight: it counts as written

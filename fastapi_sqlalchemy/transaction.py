@@ -224,6 +224,7 @@ class Transaction(Place):
         with never_hiding(error):
             session = self.scope.open(awaited=False)
             session.home.run(self._end, session, commit=error is None)
+            session.committed.run_plain()
         self._pass_hooks_on(commit=error is None).run()
 
     async def __aenter__(self) -> Self:
@@ -251,6 +252,7 @@ class Transaction(Place):
 
     async def _aend(self, session: Session, *, commit: bool) -> None:
         await session.home.arun(self._end, session, commit=commit)
+        await session.committed.arun()
         await self._pass_hooks_on(commit=commit).arun()
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:

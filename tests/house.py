@@ -38,6 +38,7 @@ FLOORS = {
     "session": 2,
     "transaction": 2,
     "_chain": 3,
+    "_lifecycle": 3,
     "_records": 3,
     "query": 3,
     "base": 4,

@@ -81,8 +81,9 @@ def test_only_deleted_finds_the_others(verb: Verb, db: SQLAlchemy) -> None:
 def test_a_query_is_not_changed_by_what_is_made_of_it(verb: Verb, db: SQLAlchemy) -> None:
     with verb.scope(db):
         query = Article.query
-        query.with_deleted()
+        everything = query.with_deleted()
         assert verb(query, "count") == 1
+        assert verb(everything, "count") == 2
 
 
 def test_the_same_query_with_and_without_is_never_mixed_up_by_a_cache(
@@ -100,7 +101,7 @@ def test_the_same_query_with_and_without_is_never_mixed_up_by_a_cache(
 
 def test_only_deleted_needs_the_mixin() -> None:
     with pytest.raises(TypeError) as caught:
-        Page.query.only_deleted()
+        _ = Page.query.only_deleted()
     assert str(caught.value) == (
         "only_deleted() expected a model with SoftDeleteMixin, found Page, whose deleted rows are "
         "gone"
@@ -131,9 +132,11 @@ def test_a_session_gets_no_deleted_record(verb: Verb, db: SQLAlchemy) -> None:
 
 
 def rows(verb: Verb, db: SQLAlchemy, statement: Any) -> list[Any]:
-    session = db.session if verb.blocking else verb.inside(lambda: db.async_session)
-    found: list[Any] = verb.inside(session.execute, statement).all()
-    return sorted(row[0] for row in found)
+    def execute() -> Any:
+        return db.session.execute(statement).scalars().all()
+
+    found: list[Any] = execute() if verb.blocking else verb.inside(db.run, execute)
+    return sorted(found)
 
 
 def test_a_select_through_the_session_finds_no_deleted_record(verb: Verb, db: SQLAlchemy) -> None:
