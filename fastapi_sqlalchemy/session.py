@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
 from sqlalchemy.engine import Result
@@ -24,7 +25,7 @@ from ._cleanup import never_hiding
 from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Write
-from ._restore import Restorer
+from ._restore import Restorer, Snapshot
 from ._types import R
 from .engines import Binds
 from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedError
@@ -78,9 +79,10 @@ class Session(orm.Session):
         self._stop = stop
         self._hold_warning, self._held_since = hold_warning, 0.0
         self._reading = self._guarding = self._opening_savepoint = self._ended = False
-        self._lost = self._discarding = self._wrote_by_statement = False
+        self._lost = False
         self._failed_in: SessionTransaction | None = None
         self._restorer = Restorer()
+        self._snapshots: WeakKeyDictionary[SessionTransaction, Snapshot] = WeakKeyDictionary()
 
     def perform(self, operation: Operation[R], position: Position) -> R:
         """Run an operation and block until it is done."""
@@ -212,13 +214,8 @@ class Session(orm.Session):
             raise
 
     def discard(self) -> None:
-        """Roll the transaction back, with what is pending; what it left alone stays loaded."""
-        self._discarding = True
-        try:
-            super().rollback()
-            self._restorer.give_back_untouched()
-        finally:
-            self._discarding = False
+        """Roll the transaction back, with what is pending."""
+        super().rollback()
 
     def hand_back(self) -> None:
         """Give the connection back at the caller's wish."""
@@ -336,7 +333,6 @@ class Session(orm.Session):
         nothing_to_lose = self.block is None and self.idle()
         try:
             if _lasts(statement, kwargs.get("execution_options") or ()):
-                self._wrote_by_statement = True  # which records it changed is not known
                 return self._write_through(execute, statement, *args, **kwargs)
             with self._noting_failures():
                 return execute(statement, *args, **kwargs)
@@ -434,7 +430,6 @@ def _written(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def written(self: Session, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
-        self._wrote_by_statement = True
         return self._carry(self._write_through, method, *args, **kwargs)
 
     return written
@@ -477,18 +472,39 @@ def _committed(session: orm.Session) -> None:
         cast(Session, session)._restorer.forget_inserted()
 
 
+@event.listens_for(Session, "after_transaction_create")
+def _created(session: orm.Session, transaction: SessionTransaction) -> None:
+    ours = cast(Session, session)
+    if ours._reading or ours._opening_savepoint:
+        return
+    if ours.block is not None or ours.commits_late:
+        ours._snapshots[transaction] = Snapshot(session)
+
+
+@event.listens_for(Session, "after_flush")
+def _flushed(session: orm.Session, _: object) -> None:
+    if session.in_nested_transaction():
+        cast(Session, session)._restorer.keep_flushed(session)
+
+
 @event.listens_for(Session, "after_soft_rollback")
-def _rolled_back_for_good(session: orm.Session, _: SessionTransaction) -> None:
-    cast(Session, session)._restorer.take_keys_back()
+def _rolled_back_for_good(session: orm.Session, transaction: SessionTransaction) -> None:
+    ours = cast(Session, session)
+    ours._restorer.take_keys_back()
+    snapshot = ours._snapshots.pop(transaction, None)
+    if snapshot is not None and not ours._guarding:
+        snapshot.give_back()
 
 
 @event.listens_for(Session, "after_transaction_end")
 def _ended(session: orm.Session, transaction: SessionTransaction) -> None:
     if transaction is cast(Session, session)._failed_in:
         cast(Session, session)._failed_in = None
+    if session.get_nested_transaction() is None:
+        cast(Session, session)._restorer.let_go()
     if transaction.parent is None:
         ours = cast(Session, session)
-        ours._lost = ours._wrote_by_statement = False
+        ours._lost = False
         if ours._connection is not None:
             ours._warn_if_held()
         ours._connection, ours.wrote = None, False

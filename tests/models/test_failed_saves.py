@@ -380,3 +380,16 @@ def test_an_error_of_a_listener_leaves_the_record_and_the_session(
         assert user.name == "Augusta"
         verb(user, "save")
     assert stored(verb, db) == [("ada@x", "Augusta")]
+
+
+def test_what_was_expired_before_a_refused_save_is_still_read_from_the_database(
+    verb: Verb, db: SQLAlchemy
+) -> None:
+    with verb.scope(db):
+        ada = verb(User.query, "one")
+        verb.inside(lambda: inspect(ada).session.expire(ada, ["name"]))
+        refused_new(verb)
+        assert verb(ada, "refresh", "name").name == "Ada"
+        verb.inside(lambda: inspect(ada).session.expire(ada, ["name"]))
+        refused_new(verb)
+        assert "name" in inspect(ada).expired_attributes
