@@ -29,7 +29,7 @@ from sqlalchemy import (
     make_url,
 )
 
-from . import sqlite, violations
+from . import postgresql, sqlite, violations
 from ._types import Options
 from .exceptions import MissingDriverError, SessionNotInitialisedError
 from .pool import LendingPool
@@ -97,11 +97,14 @@ class Binds:
         """The ways for this engine, by its dialect and isolation level."""
         if engine.dialect.name == "sqlite":
             return cls(engine, engine, engine.execution_options(**{sqlite.IMMEDIATE: True}))
-        level = engine.get_execution_options().get("isolation_level") or getattr(
+        options = engine.get_execution_options()
+        level = options.get("isolation_level") or getattr(
             engine.dialect, "_on_connect_isolation_level", None
         )
         if engine.dialect.name != "postgresql" or level in _SNAPSHOTS or level == "AUTOCOMMIT":
             return cls(engine, engine, engine)  # MySQL's autocommit is a round trip each way
+        if postgresql.EXPLICIT in options:
+            return cls(engine, engine.execution_options(**{postgresql.LONE: True}), engine)
         return cls(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), engine)
 
 
@@ -190,6 +193,8 @@ class Engines:
         arguments = {"poolclass": LendingPool} | self._arguments(self._url)
         engine = create_engine(self._url, **arguments)
         violations.translate(engine)
+        if postgresql.applies(self._url, self._options):
+            postgresql.begin_explicitly(engine)
         if engine.dialect.name == "sqlite":
             sqlite.configure(engine)
             sqlite.begin_for_real(engine)
@@ -203,6 +208,10 @@ class Engines:
             defaults: dict[str, Any] = {"pool_pre_ping": True}
             if url.get_backend_name() == "postgresql":
                 defaults["skip_autocommit_rollback"] = True
+            if postgresql.applies(url, self._options):
+                connect_args = dict(self._options.get("connect_args") or {})
+                defaults |= self._options
+                return defaults | {"connect_args": connect_args | {"autocommit": True}}
             return defaults | self._options
         connect_args = {"timeout": sqlite.BUSY_TIMEOUT, "check_same_thread": False}
         return self._options | {
@@ -267,6 +276,8 @@ class Engines:
             arguments["poolclass"] = AsyncAdaptedQueuePool
         engine = create_async_engine(self._async_url, **arguments)
         violations.translate(engine.sync_engine)
+        if postgresql.applies(self._async_url, self._options):
+            postgresql.begin_explicitly(engine.sync_engine)
         return engine
 
     def _drop_closed_loops(self) -> None:

@@ -18,6 +18,7 @@ FLOORS = {
     "_types": 0,
     "hooks": 0,
     "pool": 0,
+    "postgresql": 0,
     "sqlite": 0,
     "_loss": 1,
     "_names": 1,
