@@ -29,7 +29,7 @@ from sqlalchemy import (
     make_url,
 )
 
-from . import postgresql, sqlite, violations
+from . import autocommit, sqlite, violations
 from ._types import Options
 from .exceptions import MissingDriverError, SessionNotInitialisedError
 from .pool import LendingPool
@@ -101,10 +101,12 @@ class Binds:
         level = options.get("isolation_level") or getattr(
             engine.dialect, "_on_connect_isolation_level", None
         )
-        if engine.dialect.name != "postgresql" or level in _SNAPSHOTS or level == "AUTOCOMMIT":
-            return cls(engine, engine, engine)  # MySQL's autocommit is a round trip each way
-        if postgresql.EXPLICIT in options:
-            return cls(engine, engine.execution_options(**{postgresql.LONE: True}), engine)
+        if level in _SNAPSHOTS or level == "AUTOCOMMIT":
+            return cls(engine, engine, engine)
+        if autocommit.EXPLICIT in options:
+            return cls(engine, engine.execution_options(**{autocommit.LONE: True}), engine)
+        if engine.dialect.name != "postgresql":  # to switch costs more trips than it saves
+            return cls(engine, engine, engine)
         return cls(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), engine)
 
 
@@ -193,8 +195,8 @@ class Engines:
         arguments = {"poolclass": LendingPool} | self._arguments(self._url)
         engine = create_engine(self._url, **arguments)
         violations.translate(engine)
-        if postgresql.applies(self._url, self._options):
-            postgresql.begin_explicitly(engine)
+        if autocommit.applies(self._url, self._options):
+            autocommit.begin_explicitly(engine)
         if engine.dialect.name == "sqlite":
             sqlite.configure(engine)
             sqlite.begin_for_real(engine)
@@ -208,7 +210,7 @@ class Engines:
             defaults: dict[str, Any] = {"pool_pre_ping": True}
             if url.get_backend_name() == "postgresql":
                 defaults["skip_autocommit_rollback"] = True
-            if postgresql.applies(url, self._options):
+            if autocommit.applies(url, self._options):
                 connect_args = dict(self._options.get("connect_args") or {})
                 defaults |= self._options
                 return defaults | {"connect_args": connect_args | {"autocommit": True}}
@@ -276,8 +278,8 @@ class Engines:
             arguments["poolclass"] = AsyncAdaptedQueuePool
         engine = create_async_engine(self._async_url, **arguments)
         violations.translate(engine.sync_engine)
-        if postgresql.applies(self._async_url, self._options):
-            postgresql.begin_explicitly(engine.sync_engine)
+        if autocommit.applies(self._async_url, self._options):
+            autocommit.begin_explicitly(engine.sync_engine)
         return engine
 
     def _drop_closed_loops(self) -> None:

@@ -197,7 +197,7 @@ class Session(orm.Session):
         bind = self._binds.plain if read_only else self._binds.transaction
         connection = super().connection(bind_arguments={"bind": bind}, execution_options=options)
         if read_only and dialect in ("mysql", "mariadb"):
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql("START TRANSACTION READ ONLY")
         elif read_only and dialect == "sqlite":
             sqlite.refuse_writes(connection)
 
