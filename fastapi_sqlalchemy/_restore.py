@@ -24,11 +24,12 @@ Values = dict[str, Any]
 class Restorer:
     """Keeps the records of one session over a failed flush."""
 
-    __slots__ = ("_before", "_flushed", "_inserted", "_unsaved", "_waiting")
+    __slots__ = ("_before", "_flushed", "_given", "_inserted", "_unsaved", "_waiting")
 
     def __init__(self) -> None:
         self._before: list[_Memory] = []
         self._inserted: list[tuple[orm.InstanceState[Any], Values]] = []
+        self._given: list[tuple[_Memory, bool]] = []
         self._flushed: list[object] = []
         self._waiting: tuple[list[object], list[object], list[object]] = ([], [], [])
         self._unsaved: weakref.WeakKeyDictionary[object, Values] = weakref.WeakKeyDictionary()
@@ -41,6 +42,36 @@ class Restorer:
             for records in (session.new, session.dirty, session.deleted)
         )
         self._waiting = new, dirty, deleted
+
+    def note_values(self, records: tuple[object, ...]) -> None:
+        """Before a change that sets values itself: those of its caller."""
+        memories = [_Memory.of(record) for record in records]
+        self._given = [(memory, memory.state.transient) for memory in memories]
+
+    def put_back(self, session: orm.Session) -> None:
+        """After that change failed, in setting the values or in sending them."""
+        given, self._given = self._given, []
+        for (state, record, values, originals, _), was_transient in given:
+            unsaved = self._unsaved.pop(record, {})
+            if kept := {key: old for key, old in unsaved.items() if key in originals}:
+                self._unsaved[record] = kept
+            columns = set(state.mapper.column_attrs.keys())
+            for key in columns & state.dict.keys() - values.keys():
+                state.dict.pop(key)
+                state.committed_state.pop(key, None)
+            for key in columns & values.keys():
+                if state.persistent and key not in originals:
+                    set_committed_value(record, key, values[key])
+                else:
+                    state.dict[key] = values[key]
+            related = set(state.mapper.relationships.keys()) & state.dict.keys()
+            moved = [key for key in related if state.dict[key] is not values.get(key)]
+            if moved and state.persistent:
+                session.expire(record, moved)
+            if was_transient and state.pending:
+                session.expunge(record)
+            elif state.persistent and not originals:  # nothing is left to be flushed
+                state._commit_all(state.dict, session.identity_map)
 
     def note(self, session: orm.Session) -> None:
         """Before a flush: what it is about to touch."""
@@ -66,7 +97,7 @@ class Restorer:
             for memory in self._before
             if memory.state.persistent and not memory.values.keys() >= set(_keys(memory.state))
         ]
-        self._before, self._waiting = [], ([], [], [])
+        self._before, self._waiting, self._given = [], ([], [], []), []
 
     def keep_flushed(self, session: orm.Session) -> None:
         """On a flush within a savepoint: its records outlive the caller's interest in them.

@@ -33,7 +33,7 @@ from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedErr
 __all__ = ["Position", "Session"]
 
 _LOADING: Final = "_sa_orm_load_options"
-"""An execution option of the statements that SQLAlchemy's own loaders run."""
+"""An execution option of the statements of SQLAlchemy's loaders and of its legacy query."""
 
 
 class Position(Protocol):
@@ -100,7 +100,7 @@ class Session(orm.Session):
         return self._write(operation)
 
     def _read(self, operation: Read[R]) -> R:
-        if self.block is not None or self.in_transaction() or not self.idle():
+        if self._reads_within():
             with self._noting_failures():
                 return operation.ask(self)
         self._reading = True
@@ -110,6 +110,11 @@ class Session(orm.Session):
             self._reading = False
             if self.idle():
                 self.release()
+
+    def _reads_within(self) -> bool:
+        """Whether a read is part of a transaction, rather than alone."""
+        within = self.block is not None or self.in_transaction() or not self.idle()
+        return within or self._binds.one_view
 
     def _write(self, operation: Write[R]) -> R:
         commit = operation.commit
@@ -121,14 +126,21 @@ class Session(orm.Session):
             self._restorer.note_waiting(self, operation.records)
         for record in operation.records:
             self._restorer.take_up(record)
-        result = operation.change(self)
+        if operation.puts_back:
+            self._restorer.note_values(operation.records)
+        try:
+            result = operation.change(self)
+        except BaseException:
+            self._restorer.put_back(self)
+            raise
         with self._undoing() as savepoint:
             self.flush()
-            for record in operation.records:
-                self._load_expired(record)
+            self._load_expired(*operation.records)
             savepoint.release()
             if commit:
                 self.commit()
+        if commit and self.expire_on_commit and not self.home.attributes_load:
+            self._read(Read(lambda _: self._load_expired(*operation.records)))
         return result
 
     @contextmanager
@@ -148,19 +160,19 @@ class Session(orm.Session):
                 if not savepoint.roll_back():
                     super().rollback()
             self._restorer.restore(self)
+            self._restorer.put_back(self)
             raise
         finally:
             self._guarding = False
             self._restorer.forget()
 
-    def _load_expired(self, record: object) -> None:
+    def _load_expired(self, *records: object) -> None:
         """Load what the database decided, so that no attribute runs SQL after the save."""
-        state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
-        if not state.persistent:
-            return
-        expired = state.expired_attributes.intersection(state.mapper.column_attrs.keys())
-        if expired:
-            self.refresh(record, expired)
+        for record in records:
+            state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+            columns = state.mapper.column_attrs.keys()
+            if state.persistent and (expired := state.expired_attributes.intersection(columns)):
+                self.refresh(record, expired)
 
     def idle(self) -> bool:
         """Whether nothing is pending and nothing was written: a transaction, if any, only read."""
@@ -170,6 +182,15 @@ class Session(orm.Session):
         """Give the connection back, ending the transaction; unlike `rollback()`, expire nothing."""
         if (transaction := self.get_transaction()) is not None:
             transaction.close()
+
+    def begin_anew(self, *, special: bool = False) -> None:
+        """Let a block begin its own transaction, which what was only read before is no part of.
+
+        Args:
+            special: Whether it cannot be part of another one's view of the data.
+        """
+        if special or not self._binds.one_view:
+            self.release()
 
     def begin_savepoint(self, *, flush: bool = True) -> SessionTransaction:
         """Begin a savepoint; it is sent before the first statement within it.
@@ -318,8 +339,8 @@ class Session(orm.Session):
         self._carry(super().invalidate)
 
     def _load(self, execute: Callable[..., Result[Any]], *args: Any, **kwargs: Any) -> Result[Any]:
-        """A lazy load or a refresh outside a transaction: as short as any other read."""
-        if self.block is not None or self.in_transaction() or not self.idle():
+        """What reading an attribute asks outside a transaction: as short as any other read."""
+        if self._reads_within():
             return execute(*args, **kwargs)
         self._reading = True
         try:
@@ -406,12 +427,19 @@ def _noted(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def noted(self: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
-        options = kwargs.get("execution_options") or ()
-        if name == "execute" and _LOADING in options and getattr(statement, "is_select", False):
+        if name == "execute" and _is_attribute_load(statement, kwargs):
             return self._carry(self._load, method, statement, *args, **kwargs)
         return self._carry(self._execute, method, statement, *args, **kwargs)
 
     return noted
+
+
+def _is_attribute_load(statement: Any, arguments: dict[str, Any]) -> bool:
+    """Whether SQLAlchemy loads a relationship or what was expired, because it was asked for."""
+    options = arguments.get("execution_options") or {}
+    loading = options.get(_LOADING)
+    asked = getattr(loading, "_lazy_loaded_from", None) or getattr(loading, "_refresh_state", None)
+    return asked is not None and not _lasts(statement, options)
 
 
 def _lasts(statement: Any, options: Any) -> bool:
