@@ -50,7 +50,7 @@ _visible: Final = with_loader_criteria(
 )
 
 
-def note_mapper(mapper: orm.Mapper[Any], model: type) -> None:
+def note_mapper(mapper: orm.Mapper[Any]) -> None:
     """From now on what its registry's models load is looked at."""
     _registries.add(mapper.registry)
 
@@ -152,7 +152,7 @@ def _with_dependents(
                 yield from _with_dependents(session, child, seen)
 
 
-def reset(records: Iterable[SoftDeletable], deleted_at: datetime | None) -> None:
-    """After a deletion, or a restoration, that failed: the records are what they were."""
-    for record in records:
-        set_committed_value(record, "deleted_at", deleted_at)
+def reset(marked: Iterable[SoftDeletable]) -> None:
+    """After a deletion that failed: the records that it marked are not deleted."""
+    for record in marked:
+        set_committed_value(record, "deleted_at", None)

@@ -34,7 +34,7 @@ def refuse_coroutines(model: type) -> None:
         TypeError: A method that is called within a flush is a coroutine function.
     """
     for name in _IN_FLUSH:
-        if iscoroutinefunction(vars(model).get(name)):
+        if iscoroutinefunction(getattr(model, name, None)):
             raise TypeError(
                 f"{model.__name__}.{name}() expected a plain method, found a coroutine function: a "
                 "flush cannot await it\n\n"

@@ -36,13 +36,14 @@ class Write(Generic[R]):
 
     `records` are what the change is about; what the database gave them by itself is loaded
     before the operation ends.  `commit` overrides who commits: True this operation, False
-    somebody later, None the policy of the scope.  `undo` is called when the change could not be
-    kept, for what the caller did not set on the records.
+    somebody later, None the policy of the scope.  With `puts_back` the change itself sets values,
+    and the records lose them again if it fails; `undo` is called then for what is more than that.
     """
 
     change: Callable[[orm.Session], R]
     records: tuple[Any, ...] = ()
     commit: bool | None = None
+    puts_back: bool = False
     undo: Callable[[], None] | None = None
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ClauseElement, inspect, orm
 
 from ._deletion import SoftDeletable, mark_deleted, reset
-from ._names import check_values
+from ._names import check_criteria, check_values
 from ._operations import Read, Write
 from ._types import T
 from .query import Query
@@ -24,6 +24,7 @@ S = TypeVar("S", bound=SoftDeletable)
 def find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
     if not criteria and not eq:
         raise TypeError(f"{model.__name__}.get() expected a primary key or criteria, found neither")
+    check_criteria("get", model, eq)
     keys = [value for value in criteria if not _is_criterion(value)]
     if not keys:
         return matching(model, criteria, eq)._first()
@@ -67,7 +68,7 @@ def update(record: T, values: Mapping[str, Any]) -> Write[T]:
                 setattr(record, name, value)
         return record
 
-    return Write(change, (record,))
+    return Write(change, (record,), puts_back=True)
 
 
 def delete(record: object, *, force: bool = False) -> Write[None]:
@@ -79,18 +80,16 @@ def delete(record: object, *, force: bool = False) -> Write[None]:
         else:
             session.delete(record)
 
-    return Write(delete, undo=lambda: reset(marked, None))
+    return Write(delete, undo=lambda: reset(marked))
 
 
 def restore(record: S) -> Write[S]:
-    before = record.deleted_at
-
     def restore(session: orm.Session) -> S:
         session.add(record)
         record.deleted_at = None
         return record
 
-    return Write(restore, (record,), undo=lambda: reset([record], before))
+    return Write(restore, (record,), puts_back=True)
 
 
 def refresh(record: T, attributes: tuple[str, ...]) -> Read[T]:

@@ -177,7 +177,7 @@ class SoftDeleteMixin(SoftDeletable, ActiveRecord):
 
 @event.listens_for(SoftDeletable, "after_mapper_constructed", propagate=True)
 def _hide_deleted(mapper: orm.Mapper[Any], model: type[SoftDeletable]) -> None:
-    note_mapper(mapper, model)
+    note_mapper(mapper)
     # not before there is such a model: others have nothing to pay for it
     if not event.contains(Session, "do_orm_execute", hide_deleted):
         event.listen(Session, "do_orm_execute", hide_deleted)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
 from sqlalchemy.engine import Result
@@ -26,7 +27,7 @@ from ._deletion import WITH_DELETED, expire_partial, is_deleted
 from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Write
-from ._restore import Restorer
+from ._restore import Restorer, Snapshot
 from ._shield import uninterrupted
 from ._stale import typed
 from ._types import R
@@ -37,7 +38,7 @@ from .hooks import Hooks
 __all__ = ["Position", "Session"]
 
 _LOADING: Final = "_sa_orm_load_options"
-"""An execution option of the statements that SQLAlchemy's own loaders run."""
+"""An execution option of the statements of SQLAlchemy's loaders and of its legacy query."""
 
 
 class Position(Protocol):
@@ -94,9 +95,10 @@ class Session(orm.Session):
         self._stop = stop
         self._hold_warning, self._held_since = hold_warning, 0.0
         self._reading = self._guarding = self._opening_savepoint = self._ended = False
-        self._lost = self._discarding = self._wrote_by_statement = False
+        self._lost = False
         self._failed_in: SessionTransaction | None = None
         self._restorer = Restorer()
+        self._snapshots: WeakKeyDictionary[SessionTransaction, Snapshot] = WeakKeyDictionary()
 
     def perform(self, operation: Operation[R], position: Position) -> R:
         """Run an operation and block until it is done."""
@@ -120,7 +122,7 @@ class Session(orm.Session):
         return self._write(operation)
 
     def _read(self, operation: Read[R]) -> R:
-        if self.block is not None or self.in_transaction() or not self.idle():
+        if self._reads_within():
             with self._noting_failures():
                 return operation.ask(self)
         self._reading = True
@@ -130,6 +132,11 @@ class Session(orm.Session):
             self._reading = False
             if self.idle():
                 self.release()
+
+    def _reads_within(self) -> bool:
+        """Whether a read is part of a transaction, rather than alone."""
+        within = self.block is not None or self.in_transaction() or not self.idle()
+        return within or self._binds.one_view
 
     def _write(self, operation: Write[R]) -> R:
         if self.within_flush:
@@ -148,14 +155,21 @@ class Session(orm.Session):
             self._restorer.note_waiting(self, operation.records)
         for record in operation.records:
             self._restorer.take_up(record)
-        result = operation.change(self)
+        if operation.puts_back:
+            self._restorer.note_values(operation.records)
+        try:
+            result = operation.change(self)
+        except BaseException:
+            self._restorer.put_back(self)
+            raise
         with self._undoing(operation.undo) as savepoint:
             self.flush()
-            for record in operation.records:
-                self._load_expired(record)
+            self._load_expired(*operation.records)
             savepoint.release()
             if commit:
                 super().commit()
+        if commit and self.expire_on_commit and not self.home.attributes_load:
+            self._read(Read(lambda _: self._load_expired(*operation.records)))
         return result
 
     @contextmanager
@@ -175,6 +189,7 @@ class Session(orm.Session):
                 if not savepoint.roll_back():
                     super().rollback()
             self._restorer.restore(self)
+            self._restorer.put_back(self)
             if undo is not None:
                 undo()
             raise
@@ -182,14 +197,13 @@ class Session(orm.Session):
             self._guarding = False
             self._restorer.forget()
 
-    def _load_expired(self, record: object) -> None:
+    def _load_expired(self, *records: object) -> None:
         """Load what the database decided, so that no attribute runs SQL after the save."""
-        state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
-        if not state.persistent:
-            return
-        expired = state.expired_attributes.intersection(state.mapper.column_attrs.keys())
-        if expired:
-            self.refresh(record, expired)
+        for record in records:
+            state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+            columns = state.mapper.column_attrs.keys()
+            if state.persistent and (expired := state.expired_attributes.intersection(columns)):
+                self.refresh(record, expired)
 
     def idle(self) -> bool:
         """Whether nothing is pending and nothing was written: a transaction, if any, only read."""
@@ -199,6 +213,15 @@ class Session(orm.Session):
         """Give the connection back, ending the transaction; unlike `rollback()`, expire nothing."""
         if (transaction := self.get_transaction()) is not None:
             transaction.close()
+
+    def begin_anew(self, *, special: bool = False) -> None:
+        """Let a block begin its own transaction, which what was only read before is no part of.
+
+        Args:
+            special: Whether it cannot be part of another one's view of the data.
+        """
+        if special or not self._binds.one_view:
+            self.release()
 
     def begin_savepoint(self, *, flush: bool = True) -> SessionTransaction:
         """Begin a savepoint; it is sent before the first statement within it.
@@ -226,7 +249,7 @@ class Session(orm.Session):
         bind = self._binds.plain if read_only else self._binds.transaction
         connection = super().connection(bind_arguments={"bind": bind}, execution_options=options)
         if read_only and dialect in ("mysql", "mariadb"):
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql("START TRANSACTION READ ONLY")
         elif read_only and dialect == "sqlite":
             sqlite.refuse_writes(connection)
 
@@ -243,13 +266,8 @@ class Session(orm.Session):
             raise
 
     def discard(self) -> None:
-        """Roll the transaction back, with what is pending; what it left alone stays loaded."""
-        self._discarding = True
-        try:
-            super().rollback()
-            self._restorer.give_back_untouched()
-        finally:
-            self._discarding = False
+        """Roll the transaction back, with what is pending."""
+        super().rollback()
 
     def hand_back(self) -> None:
         """Give the connection back at the caller's wish."""
@@ -311,8 +329,8 @@ class Session(orm.Session):
         if self._opening_savepoint or self._is_clean():
             return
         try:
-            with self._following_relationships():
-                self._carry(self._write_through, super().flush, objects)
+            flush = super().flush
+            self._carry(self._following_deleted, self._write_through, flush, objects)
         except StaleDataError as error:
             if (better := typed(error, self)) is error:
                 raise
@@ -321,17 +339,22 @@ class Session(orm.Session):
     @override
     def delete(self, instance: object) -> None:
         expire_partial(self, instance)
-        with self._following_relationships():
-            super().delete(instance)
+        self._following_deleted(super().delete, instance)
 
-    @contextmanager
-    def _following_relationships(self) -> Iterator[None]:
-        """No row may be left that refers to one that goes, not even a hidden one."""
+    def _following_deleted(self, call: Callable[..., R], *args: Any) -> R:
+        """Run what may leave no row that refers to one that goes, not even a hidden one."""
         before, self.follows_deleted = self.follows_deleted, True
         try:
-            yield
+            return call(*args)
         finally:
             self.follows_deleted = before
+
+    def _finding_deleted(self, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        before, self.sees_deleted = self.sees_deleted, True
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self.sees_deleted = before
 
     @override
     def _identity_lookup(self, *args: Any, **kwargs: Any) -> Any:
@@ -339,7 +362,8 @@ class Session(orm.Session):
         found = super()._identity_lookup(*args, **kwargs)
         if not is_deleted(found) or self.sees_deleted or self.follows_deleted:
             return found
-        return found if WITH_DELETED in (kwargs.get("execution_options") or ()) else None
+        options = kwargs.get("execution_options") or {}
+        return found if options.get(WITH_DELETED) else None
 
     @override
     def commit(self) -> None:
@@ -383,8 +407,8 @@ class Session(orm.Session):
         self._carry(super().invalidate)
 
     def _load(self, execute: Callable[..., Result[Any]], *args: Any, **kwargs: Any) -> Result[Any]:
-        """A lazy load or a refresh outside a transaction: as short as any other read."""
-        if self.block is not None or self.in_transaction() or not self.idle():
+        """What reading an attribute asks outside a transaction: as short as any other read."""
+        if self._reads_within():
             return execute(*args, **kwargs)
         self._reading = True
         try:
@@ -398,7 +422,6 @@ class Session(orm.Session):
         nothing_to_lose = self.block is None and self.idle()
         try:
             if _lasts(statement, kwargs.get("execution_options") or ()):
-                self._wrote_by_statement = True  # which records it changed is not known
                 return self._write_through(execute, statement, *args, **kwargs)
             with self._noting_failures():
                 return execute(statement, *args, **kwargs)
@@ -480,28 +503,32 @@ def _reloading(name: str) -> Callable[..., Any]:
     return reloading
 
 
-def _finding_deleted(name: str) -> Callable[..., Any]:
+def _whole(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
-    def finding(self: Session, *args: Any, **kwargs: Any) -> Any:
-        before, self.sees_deleted = self.sees_deleted, True
-        try:
-            return self._carry(getattr(super(Session, self), name), *args, **kwargs)
-        finally:
-            self.sees_deleted = before
+    def whole(self: Session, *args: Any, **kwargs: Any) -> Any:
+        method = getattr(super(Session, self), name)
+        return self._carry(self._finding_deleted, method, *args, **kwargs)
 
-    return finding
+    return whole
 
 
 def _noted(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def noted(self: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
-        options = kwargs.get("execution_options") or ()
-        if name == "execute" and _LOADING in options and getattr(statement, "is_select", False):
+        if name == "execute" and _is_attribute_load(statement, kwargs):
             return self._carry(self._load, method, statement, *args, **kwargs)
         return self._carry(self._execute, method, statement, *args, **kwargs)
 
     return noted
+
+
+def _is_attribute_load(statement: Any, arguments: dict[str, Any]) -> bool:
+    """Whether SQLAlchemy loads a relationship or what was expired, because it was asked for."""
+    options = arguments.get("execution_options") or {}
+    loading = options.get(_LOADING)
+    asked = getattr(loading, "_lazy_loaded_from", None) or getattr(loading, "_refresh_state", None)
+    return asked is not None and not _lasts(statement, options)
 
 
 def _lasts(statement: Any, options: Any) -> bool:
@@ -520,7 +547,6 @@ def _written(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def written(self: Session, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
-        self._wrote_by_statement = True
         return self._carry(self._write_through, method, *args, **kwargs)
 
     return written
@@ -530,7 +556,7 @@ if not TYPE_CHECKING:  # their signatures and overloads are SQLAlchemy's
     for _wrap, _names in (
         (_carried, ("get", "get_one")),
         # a record that is there, but hidden, would be inserted again
-        (_finding_deleted, ("merge",)),
+        (_whole, ("merge",)),
         (_reloading, ("refresh",)),
         (_noted, ("execute", "scalars", "scalar")),
         # what is done with a connection, or in bulk, is out of sight: it counts as written
@@ -566,18 +592,39 @@ def _committed(session: orm.Session) -> None:
         cast(Session, session)._restorer.forget_inserted()
 
 
+@event.listens_for(Session, "after_transaction_create")
+def _created(session: orm.Session, transaction: SessionTransaction) -> None:
+    ours = cast(Session, session)
+    if ours._reading or ours._opening_savepoint:
+        return
+    if ours.block is not None or ours.commits_late:
+        ours._snapshots[transaction] = Snapshot(session)
+
+
+@event.listens_for(Session, "after_flush")
+def _flushed(session: orm.Session, _: object) -> None:
+    if session.in_nested_transaction():
+        cast(Session, session)._restorer.keep_flushed(session)
+
+
 @event.listens_for(Session, "after_soft_rollback")
-def _rolled_back_for_good(session: orm.Session, _: SessionTransaction) -> None:
-    cast(Session, session)._restorer.take_keys_back()
+def _rolled_back_for_good(session: orm.Session, transaction: SessionTransaction) -> None:
+    ours = cast(Session, session)
+    ours._restorer.take_keys_back()
+    snapshot = ours._snapshots.pop(transaction, None)
+    if snapshot is not None and not ours._guarding:
+        snapshot.give_back()
 
 
 @event.listens_for(Session, "after_transaction_end")
 def _ended(session: orm.Session, transaction: SessionTransaction) -> None:
     if transaction is cast(Session, session)._failed_in:
         cast(Session, session)._failed_in = None
+    if session.get_nested_transaction() is None:
+        cast(Session, session)._restorer.let_go()
     if transaction.parent is None:
         ours = cast(Session, session)
-        ours._lost = ours._wrote_by_statement = False
+        ours._lost = False
         if ours._connection is not None:
             ours._warn_if_held()
         ours._connection, ours.wrote = None, False

@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_co
 
 from fastapi_sqlalchemy import (
     ModelBase,
+    SoftDeleteMixin,
     SQLAlchemy,
     TimestampMixin,
     UUIDMixin,
@@ -34,7 +35,7 @@ def declaration(declare: Declare) -> Declare:
 def before_the_base_of_the_database() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Item(TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
+    class Item(SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
         __tablename__ = "items"
         name: Mapped[str]
 
@@ -45,7 +46,7 @@ def before_the_base_of_the_database() -> tuple[SQLAlchemy, Model]:
 def after_the_base_of_the_database() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Item(db.Base, UUIDMixin, VersionedMixin, TimestampMixin):
+    class Item(db.Base, UUIDMixin, VersionedMixin, TimestampMixin, SoftDeleteMixin):
         __tablename__ = "items"
         name: Mapped[str]
 
@@ -56,7 +57,7 @@ def after_the_base_of_the_database() -> tuple[SQLAlchemy, Model]:
 def beside_the_model_base() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Item(ModelBase, TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
+    class Item(ModelBase, SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
         __tablename__ = "items"
         name = Column(String)
 
@@ -65,7 +66,9 @@ def beside_the_model_base() -> tuple[SQLAlchemy, Model]:
 
 @declaration
 def on_a_base_of_the_users() -> tuple[SQLAlchemy, Model]:
-    class Base(TimestampMixin, VersionedMixin, UUIDMixin, ModelBase, DeclarativeBase):
+    class Base(
+        SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, ModelBase, DeclarativeBase
+    ):
         pass
 
     class Item(Base):
@@ -79,7 +82,7 @@ def on_a_base_of_the_users() -> tuple[SQLAlchemy, Model]:
 def on_an_abstract_model() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Record(TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
+    class Record(SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
         __abstract__ = True
 
     class Item(Record):
@@ -93,7 +96,7 @@ def on_an_abstract_model() -> tuple[SQLAlchemy, Model]:
 def on_a_mixin_of_the_users() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Tracked(TimestampMixin, VersionedMixin):
+    class Tracked(TimestampMixin, VersionedMixin, SoftDeleteMixin):
         pass
 
     class Item(Tracked, UUIDMixin, db.Base):
@@ -110,7 +113,7 @@ def in_a_dataclass() -> tuple[SQLAlchemy, Model]:
 
     db = SQLAlchemy("sqlite://", model_class=Base)
 
-    class Item(TimestampMixin, VersionedMixin, UUIDMixin, Base):
+    class Item(SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, Base):
         __tablename__ = "items"
         name: Mapped[str]
 
@@ -121,7 +124,7 @@ def in_a_dataclass() -> tuple[SQLAlchemy, Model]:
 def with_mapper_arguments_of_its_own() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Item(TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
+    class Item(SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
         __tablename__ = "items"
         __mapper_args__ = {"confirm_deleted_rows": True}  # noqa: RUF012 - SQLAlchemy declares it
         name: Mapped[str]
@@ -133,7 +136,7 @@ def with_mapper_arguments_of_its_own() -> tuple[SQLAlchemy, Model]:
 def below_a_model_in_another_table() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Thing(TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
+    class Thing(SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
         __tablename__ = "things"
         name: Mapped[str]
 
@@ -149,7 +152,7 @@ def below_a_model_in_another_table() -> tuple[SQLAlchemy, Model]:
 def below_a_model_in_its_table() -> tuple[SQLAlchemy, Model]:
     db = SQLAlchemy("sqlite://")
 
-    class Thing(TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
+    class Thing(SoftDeleteMixin, TimestampMixin, VersionedMixin, UUIDMixin, db.Base):
         __tablename__ = "things"
         name: Mapped[str]
 
@@ -194,10 +197,23 @@ def test_a_record_is_locked_by_its_version(verb: Verb, declared: tuple[SQLAlchem
         assert verb(verb(mine, "refresh"), "update", name="mine").version_id == 3
 
 
+def test_a_record_is_deleted_softly(verb: Verb, declared: tuple[SQLAlchemy, Model]) -> None:
+    db, model = declared
+    with verb.scope(db):
+        item = verb(model, "new", name="pen")
+        verb(item, "delete")
+        assert verb(model.query, "count") == 0
+        assert verb(model, "get", item.id) is None
+        verb(item, "restore")
+        assert verb(model.query, "all") == [item]
+        verb(item, "delete", force=True)
+        assert verb(model.query.with_deleted(), "count") == 0
+
+
 def test_the_columns_of_the_mixins_frame_those_of_the_model() -> None:
     model = before_the_base_of_the_database()[1]
     names = [column.name for column in model.__table__.columns]
-    assert names == ["id", "name", "created_at", "updated_at", "version_id"]
+    assert names == ["id", "name", "deleted_at", "created_at", "updated_at", "version_id"]
 
 
 def test_the_constructor_of_a_dataclass_takes_none_of_their_columns() -> None:

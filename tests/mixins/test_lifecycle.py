@@ -235,8 +235,9 @@ def test_what_it_raises_leaves_a_stored_record_as_it_was(
 
     with verb.scope(db):
         pen = verb(Item, "new", name="pen")
+        pen.name = "ink"
         with doing(**{when: refuse}), spoilt():
-            verb(pen, "update", name="ink")
+            verb(pen, "save")
         assert pen.name == "ink"
         assert names(db) == ["pen"]
         verb(pen, "save")
@@ -448,6 +449,9 @@ def test_a_coroutine_function_is_refused_where_a_flush_calls(name: str) -> None:
     async def method(self: object) -> None:
         raise AssertionError
 
+    mixin = type("Mixin", (), {name: method})
+    with pytest.raises(TypeError):
+        type("Item", (mixin, ModelBase), {})
     with pytest.raises(TypeError) as caught:
         type("Item", (ModelBase,), {name: method})
     assert str(caught.value) == (

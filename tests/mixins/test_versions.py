@@ -96,8 +96,9 @@ def test_a_stale_record_keeps_what_was_set(verb: Verb, db: SQLAlchemy) -> None:
     with verb.scope(db):
         mine = verb(Page, "new", text="first")
         change(db, mine, "theirs")
+        mine.text = "mine"
         with pytest.raises(StaleRecordError):
-            verb(mine, "update", text="mine")
+            verb(mine, "save")
         with sent() as statements:
             assert (mine.text, mine.version_id) == ("mine", 1)
         assert statements == []
@@ -120,8 +121,9 @@ def test_a_stale_record_that_was_refreshed_has_nothing_left_to_save(
     with verb.scope(db):
         mine = verb(Page, "new", text="first")
         change(db, mine, "theirs")
+        mine.text = "mine"
         with pytest.raises(StaleRecordError):
-            verb(mine, "update", text="mine")
+            verb(mine, "save")
         verb(mine, "refresh")
         with sent() as statements:
             assert verb(mine, "save").version_id == 2
