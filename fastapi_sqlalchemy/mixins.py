@@ -52,7 +52,13 @@ class TimestampMixin:
     @declared_column
     def updated_at(cls) -> Mapped[datetime]:  # noqa: N805
         """When the row was inserted or last updated."""
-        return mapped_column(UTCDateTime, server_default=utcnow(), onupdate=utcnow(), sort_order=1)
+        return mapped_column(
+            UTCDateTime,
+            nullable=False,
+            server_default=utcnow(),
+            onupdate=utcnow(),
+            sort_order=1,
+        )
 
 
 class UUIDMixin:

@@ -216,6 +216,12 @@ def test_the_columns_of_the_mixins_frame_those_of_the_model() -> None:
     assert names == ["id", "name", "deleted_at", "created_at", "updated_at", "version_id"]
 
 
+def test_only_the_moment_of_deletion_may_be_missing() -> None:
+    model = before_the_base_of_the_database()[1]
+    missing = [column.name for column in model.__table__.columns if column.nullable]
+    assert missing == ["deleted_at"]
+
+
 def test_the_constructor_of_a_dataclass_takes_none_of_their_columns() -> None:
     model = in_a_dataclass()[1]
     assert list(inspect(model).attrs.keys()).count("id") == 1

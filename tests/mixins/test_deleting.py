@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import pytest
@@ -284,6 +285,14 @@ def test_a_foreign_key_to_a_deleted_record_holds(
         verb(Comment, "new", body="late", article_id=mine.id)
         with pytest.raises(ForeignKeyViolation):
             verb(Comment, "new", body="lost", article_id=99)
+
+
+@pytest.mark.parametrize("name", ["delete", "restore"])
+def test_a_verb_of_the_mixin_has_its_twin(name: str) -> None:
+    twin, original = getattr(SoftDeleteMixin, f"a{name}"), getattr(SoftDeleteMixin, name)
+    assert signature(twin).parameters == signature(original).parameters
+    assert iscoroutinefunction(twin)
+    assert twin.__doc__ == f"Awaitable twin of `{name}`."
 
 
 def test_a_column_may_not_hide_the_verbs_of_the_mixin() -> None:

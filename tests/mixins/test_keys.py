@@ -6,10 +6,13 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import inspect
 
-from fastapi_sqlalchemy import keys
+from fastapi_sqlalchemy import SQLAlchemy, keys
 from fastapi_sqlalchemy.keys import uuid7
 from tests.interpreter import Python
+from tests.mixins.documents import Event
+from tests.verbs import Verb
 
 MILLISECOND = 1_000_000
 
@@ -99,6 +102,30 @@ def test_threads_never_make_the_same_key_and_each_makes_them_in_order() -> None:
 def test_what_follows_the_order_is_random() -> None:
     made = [uuid7() for _ in range(200)]
     assert len({key.int & 0xFFFF_FFFF for key in made}) > 190
+
+
+def test_a_model_has_keys_in_the_order_of_its_records(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        made = [verb(Event, "new", name=name) for name in "cab"]
+        assert all(isinstance(event.id, uuid.UUID) for event in made)
+        assert verb(Event.query.order_by(Event.id), "all") == made
+    with verb.scope(db):
+        found = verb(Event, "get", made[1].id)
+        assert (found.id, found.name) == (made[1].id, "a")
+
+
+def test_a_key_that_was_chosen_is_kept(verb: Verb, db: SQLAlchemy) -> None:
+    key = uuid7()
+    with verb.scope(db):
+        assert verb(Event, "new", id=key, name="a").id == key
+
+
+def test_the_column_is_the_databases_own_type(postgres_url: str) -> None:
+    database = SQLAlchemy(postgres_url, metadata=None)
+    Event.__table__.create(database.engine)  # type: ignore[attr-defined] # a FromClause to SQLAlchemy
+    columns = inspect(database.engine).get_columns("events")
+    assert [str(column["type"]) for column in columns if column["name"] == "id"] == ["UUID"]
+    database.dispose()
 
 
 FORKED = """

@@ -78,6 +78,14 @@ def test_what_is_saved_with_a_record_is_announced(verb: Verb, db: SQLAlchemy) ->
         assert sorted(calls[:3]) == ["before_delete cap", "before_delete nib", "before_delete pen"]
 
 
+def test_after_commit_can_tell_that_a_record_was_deleted(verb: Verb, db: SQLAlchemy) -> None:
+    gone = []
+    with verb.scope(db), doing(after_commit=lambda item: gone.append(inspect(item).was_deleted)):
+        pen = verb(Item, "new", name="pen")
+        verb(pen, "delete")
+    assert gone == [False, True]
+
+
 def test_an_orphan_is_announced_as_deleted(verb: Verb, db: SQLAlchemy) -> None:
     with verb.scope(db):
         pen = verb(Item, "new", name="pen", parts=[Part(name="cap"), Part(name="nib")])
