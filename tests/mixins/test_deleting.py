@@ -7,11 +7,12 @@ from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, event, func, inspect, select
+from sqlalchemy import delete, event, func, inspect, select, update
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
 from fastapi_sqlalchemy import ModelBase, SoftDeleteMixin, SQLAlchemy
+from fastapi_sqlalchemy._deletion import deletion_of
 from fastapi_sqlalchemy.exceptions import (
     ForeignKeyViolation,
     ReservedNameError,
@@ -262,6 +263,20 @@ def test_a_delete_statement_of_the_users_deletes_rows(
         db.session.execute(delete(Article).where(Article.deleted_at < long_ago))
         db.session.commit()
     assert rows(db, Article) == 0
+
+
+def test_what_a_deletion_of_many_rows_would_send_is_known(
+    verb: Verb, db: SQLAlchemy, article: Article
+) -> None:
+    values = deletion_of(Article)
+    assert values is not None
+    assert deletion_of(Author) is None
+    with found(verb, db, article) as mine:
+        with db():
+            db.session.execute(update(Article).values(values))
+            db.session.commit()
+        assert verb(mine, "refresh").deleted_at is not None
+        assert verb(Article.query, "count") == 0
 
 
 def test_a_merged_record_that_is_deleted_is_not_inserted_again(

@@ -1,14 +1,15 @@
 """`UTCDateTime`: a moment is stored in UTC and comes back with its zone, on every database."""
 
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import Select, func, insert, literal, null, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import CreateTable
 from typing_extensions import override
 
-from fastapi_sqlalchemy import SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, SQLAlchemy
 from fastapi_sqlalchemy.columns import UTCDateTime, utcnow
 from fastapi_sqlalchemy.exceptions import NaiveDatetimeError
 from tests.mixins.documents import Visit
@@ -131,6 +132,21 @@ def test_the_column_keeps_microseconds_and_the_zone_where_there_is_one() -> None
 def test_a_migration_writes_the_type_as_it_is_called() -> None:
     assert repr(UTCDateTime()) == "UTCDateTime()"
     assert isinstance(eval(repr(UTCDateTime()), {"UTCDateTime": UTCDateTime}), UTCDateTime)
+
+
+def test_a_base_may_use_it_for_every_datetime() -> None:
+    class Base(ModelBase, DeclarativeBase):
+        type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime}
+
+    class Row(Base):
+        __tablename__ = "rows"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        at: Mapped[datetime]
+        until: Mapped[datetime | None]
+
+    columns = Row.__table__.columns
+    assert [type(columns[name].type) for name in ("at", "until")] == [UTCDateTime] * 2
 
 
 def test_the_type_does_not_keep_a_statement_out_of_the_cache() -> None:
