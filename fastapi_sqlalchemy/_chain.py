@@ -151,11 +151,29 @@ class Chain(Generic[T]):
 
         What a record loads later, when a relationship is first read, is a load of its own and
         leaves deleted ones out. It is about models with `SoftDeleteMixin`.
+
+        >>> from fastapi_sqlalchemy import SoftDeleteMixin
+        >>> class Letter(SoftDeleteMixin, db.Base):
+        ...     __tablename__ = "letters"
+        ...     id: Mapped[int] = mapped_column(primary_key=True)
+        >>> db.create_all()
+        >>> Letter.new().delete()
+        >>> Letter.query.count(), Letter.query.with_deleted().count()
+        (0, 1)
         """
         return self._with(self._statement.execution_options(**{WITH_DELETED: True}))
 
     def only_deleted(self) -> Self:
         """Find deleted records only.
+
+        >>> from fastapi_sqlalchemy import SoftDeleteMixin
+        >>> class Letter(SoftDeleteMixin, db.Base):
+        ...     __tablename__ = "letters"
+        ...     id: Mapped[int] = mapped_column(primary_key=True)
+        >>> print(Letter.query.only_deleted())
+        SELECT letters.id, letters.deleted_at
+        FROM letters
+        WHERE letters.deleted_at IS NOT NULL
 
         Raises:
             TypeError: The model has no `SoftDeleteMixin`.

@@ -171,6 +171,9 @@ class SoftDeleteMixin(SoftDeletable, ActiveRecord):
     def restore(self) -> Self:
         """Take the deletion of this record back; those deleted with it stay deleted.
 
+        Returns:
+            The record itself.
+
         Raises:
             IntegrityError: Another record has taken a value that must be unique.
         """

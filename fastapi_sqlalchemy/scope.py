@@ -140,10 +140,9 @@ class Scope(Place):
                 if self.closed:
                     raise SessionClosedError
                 if (session := self.session) is None:
-                    session = self.session = self._open_session(
-                        self, awaited=awaited and self.awaited
-                    )
+                    session = self._open_session(self, awaited=awaited and self.awaited)
                     session.awaited = self.awaited
+                    self.session = session  # for all to see, so not before it is complete
         return session
 
     def open_async(self) -> AsyncSession:
