@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import exc
 
+from ._shield import uninterrupted
 from .database import SQLAlchemy
 
 __all__ = ["MissingTables"]
@@ -36,11 +37,12 @@ class MissingTables:
         databases: Where to create them.
     """
 
-    __slots__ = ("_databases", "_next", "_patience", "_trying")
+    __slots__ = ("_databases", "_next", "_patience", "_tried", "_trying")
 
     def __init__(self, databases: Iterable[SQLAlchemy]) -> None:
         self._databases = list(databases)
-        self._patience, self._next, self._trying = _PATIENCE, 0.0, False
+        self._patience, self._next = _PATIENCE, 0.0
+        self._tried = self._trying = False
 
     def __bool__(self) -> bool:
         """Whether a database is left to be tried."""
@@ -65,14 +67,19 @@ class MissingTables:
                 cause = getattr(error, "orig", None) or error
                 _log.warning("No tables created, %r is out of reach: %r", database, cause)
         self._databases, self._patience = unreachable, _PATIENCE_LATER
+        self._tried = True
 
     async def create_before_a_request(self) -> None:
-        """The same, by one request at a time, with a pause after each attempt."""
-        if self._trying or (began := monotonic()) < self._next:
+        """The same, after the first time by one request at a time, with a pause between attempts.
+
+        A cancellation waits for it.
+        """
+        began = monotonic()
+        if self._trying or began < self._next:
             return
-        self._trying = True
+        self._trying = self._tried
         try:
-            await self.create()
+            await uninterrupted(self.create())
         finally:
             self._trying, ended = False, monotonic()
             self._next = ended + _PAUSE * (ended - began)

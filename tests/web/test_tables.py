@@ -1,5 +1,6 @@
 """Missing tables are created when an application starts, or at its first request."""
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -206,6 +207,13 @@ def test_an_application_starts_although_its_database_is_out_of_reach(
                 client.get(path)
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
     assert "out of reach" in caplog.text
+
+
+async def test_requests_that_come_first_at_once_all_find_the_tables(url: str) -> None:
+    db.init(url)
+    app = serving(counting(), db)
+    answers = await asyncio.gather(*(get(app, path) for path in ("/async", "/def") * 4))
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"0")] * 8
 
 
 def test_tables_are_created_once_the_database_is_in_reach(
