@@ -66,25 +66,39 @@ def test_a_new_record_can_be_corrected_and_saved(verb: Verb) -> None:
         assert verb(Folder.query, "one") is folder
 
 
-def test_a_record_keeps_the_values_of_the_update(verb: Verb) -> None:
+def refused_changes(verb: Verb, folder: Folder, *, name: str) -> None:
+    folder.name, folder.parent_id = name, 7
+    with pytest.raises(IntegrityError):
+        verb(folder, "save")
+
+
+def test_a_record_keeps_what_was_set_before_the_save(verb: Verb) -> None:
     with verb.scope(db):
         folder = verb(Folder, "new", name="root")
-        with pytest.raises(IntegrityError):
-            verb(folder, "update", name="lost", parent_id=7)
+        refused_changes(verb, folder, name="lost")
         with sent() as statements:
             assert verb.inside(lambda: (folder.name, folder.parent_id)) == ("lost", 7)
     assert statements == []
 
 
-def test_an_update_can_be_corrected_and_saved_with_all_its_changes(verb: Verb) -> None:
+def test_changes_can_be_corrected_and_saved_together(verb: Verb) -> None:
     with verb.scope(db):
         folder = verb(Folder, "new", name="root")
-        with pytest.raises(IntegrityError):
-            verb(folder, "update", name="found", parent_id=7)
+        refused_changes(verb, folder, name="found")
         verb(folder, "update", parent_id=folder.id)
     with verb.scope(db):
         found = verb(Folder.query, "one")
         assert (found.name, found.parent_id) == ("found", found.id)
+
+
+def test_a_record_is_as_before_an_update(verb: Verb) -> None:
+    with verb.scope(db):
+        folder = verb(Folder, "new", name="root")
+        with pytest.raises(IntegrityError):
+            verb(folder, "update", name="lost", parent_id=7)
+        with sent() as statements:
+            assert verb.inside(lambda: (folder.name, folder.parent_id)) == ("root", None)
+    assert statements == []
 
 
 def test_a_record_whose_delete_was_refused_can_be_updated(verb: Verb) -> None:
