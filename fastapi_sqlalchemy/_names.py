@@ -70,7 +70,8 @@ def refuse_hidden_verbs(model: type, verbs_of: type) -> None:
 
 
 def _refuse(model: type, names: set[str], verbs_of: type) -> None:
-    verbs = {name for name in vars(verbs_of) if not name.startswith("_")} - {"query"}
+    named = {name for ancestor in verbs_of.__mro__ for name in vars(ancestor)}
+    verbs = {name for name in named if not name.startswith("_")} - {"query"}
     if hidden := names & verbs:
         raise ReservedNameError(model.__name__, min(hidden))
 

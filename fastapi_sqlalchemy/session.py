@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
 from sqlalchemy.engine import Result
@@ -23,13 +23,16 @@ from . import sqlite
 from ._cleanup import never_hiding
 from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
-from ._operations import Operation, Read, Write
+from ._operations import Operation, Read, Send, Write
 from ._restore import Restorer
 from ._types import R
 from .engines import Binds
 from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedError
 
 __all__ = ["Position", "Session"]
+
+S = TypeVar("S")
+"""What a step returns."""
 
 _LOADING: Final = "_sa_orm_load_options"
 """An execution option of the statements that SQLAlchemy's own loaders run."""
@@ -95,7 +98,15 @@ class Session(orm.Session):
         position.check(self)
         if isinstance(operation, Read):
             return self._read(operation)
-        return self._write(operation)
+        if isinstance(operation, Write):
+            return self._write(operation)
+        if isinstance(operation, Send):
+            return self._send(operation)
+
+        def perform(step: Operation[S]) -> S:
+            return self._perform(step, position)
+
+        return operation.take(perform)
 
     def _read(self, operation: Read[R]) -> R:
         if self.block is not None or self.in_transaction() or not self.idle():
@@ -112,7 +123,7 @@ class Session(orm.Session):
     def _write(self, operation: Write[R]) -> R:
         commit = operation.commit
         if commit is None:
-            commit = self.block is None and not self.commits_late
+            commit = self._commits_at_once()
         elif commit:
             self._refuse_within_a_block("commit=True")
         if not self._is_clean():
@@ -128,6 +139,21 @@ class Session(orm.Session):
             if commit:
                 self.commit()
         return result
+
+    def _send(self, operation: Send[R]) -> R:
+        if not self._is_clean():
+            self._restorer.note_waiting(self, ())
+        with self._undoing() as savepoint:
+            self.flush()
+            self._restorer.note_others(self)  # before a statement changes what they hold
+            result = operation.send(self)
+            savepoint.release()
+            if self._commits_at_once():
+                self.commit()
+        return result
+
+    def _commits_at_once(self) -> bool:
+        return self.block is None and not self.commits_late
 
     @contextmanager
     def _undoing(self) -> Iterator[_Savepoint]:
