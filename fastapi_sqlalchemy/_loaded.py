@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, orm, select, tuple_
+from sqlalchemy import ColumnElement, inspect, orm, select, tuple_
 
 from ._types import T
 
-__all__ = ["expire", "load_expired", "rows_with"]
+__all__ = ["expire", "load_expired", "load_expired_of", "rows_with"]
 
 _AT_ONCE: Final = 500
 """Keys in one statement; SQLite has 999 variables at least, and a key may have two columns."""
@@ -41,6 +41,16 @@ def load_expired(session: orm.Session, mapper: orm.Mapper[Any]) -> None:
         and not state.expired_attributes.isdisjoint(columns)
     ]
     rows_with(session, mapper, mapper.primary_key, keys)
+
+
+def load_expired_of(session: orm.Session, record: object) -> None:
+    """Load what the database decided, so that no attribute runs SQL after the save."""
+    state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+    if not state.persistent:
+        return
+    expired = state.expired_attributes.intersection(state.mapper.column_attrs.keys())
+    if expired:
+        session.refresh(record, expired)
 
 
 def rows_with(

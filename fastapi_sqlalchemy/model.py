@@ -17,6 +17,7 @@ from ._names import check_values, refuse_hidden_verbs
 from ._types import T
 from .query import Query
 from .scope import scopes_of
+from .writing import WritingVerbs
 
 __all__ = ["ActiveRecord", "ModelBase"]
 
@@ -28,7 +29,7 @@ class _QueryOf:
         return Query(owner)
 
 
-class ActiveRecord:
+class ActiveRecord(WritingVerbs):
     """The verbs that `ModelBase` and every `db.Base` share."""
 
     __verbs_of__: ClassVar[type[ActiveRecord]]

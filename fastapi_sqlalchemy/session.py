@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, event, exc, inspect, orm
+from sqlalchemy import Connection, Engine, event, exc, orm
 from sqlalchemy.engine import Result
 from sqlalchemy.orm import SessionTransaction
 from typing_extensions import override
@@ -22,6 +22,7 @@ from typing_extensions import override
 from . import sqlite
 from ._cleanup import never_hiding
 from ._home import Home, callers_level
+from ._loaded import load_expired_of
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Send, Write
 from ._restore import Restorer
@@ -123,7 +124,7 @@ class Session(orm.Session):
     def _write(self, operation: Write[R]) -> R:
         commit = operation.commit
         if commit is None:
-            commit = self._commits_at_once()
+            commit = self.commits_at_once
         elif commit:
             self._refuse_within_a_block("commit=True")
         if not self._is_clean():
@@ -134,7 +135,7 @@ class Session(orm.Session):
         with self._undoing() as savepoint:
             self.flush()
             for record in operation.records:
-                self._load_expired(record)
+                load_expired_of(self, record)
             savepoint.release()
             if commit:
                 self.commit()
@@ -148,11 +149,13 @@ class Session(orm.Session):
             self._restorer.note_others(self)  # before a statement changes what they hold
             result = operation.send(self)
             savepoint.release()
-            if self._commits_at_once():
+            if self.commits_at_once:
                 self.commit()
         return result
 
-    def _commits_at_once(self) -> bool:
+    @property
+    def commits_at_once(self) -> bool:
+        """Whether a write is a transaction of its own."""
         return self.block is None and not self.commits_late
 
     @contextmanager
@@ -176,15 +179,6 @@ class Session(orm.Session):
         finally:
             self._guarding = False
             self._restorer.forget()
-
-    def _load_expired(self, record: object) -> None:
-        """Load what the database decided, so that no attribute runs SQL after the save."""
-        state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
-        if not state.persistent:
-            return
-        expired = state.expired_attributes.intersection(state.mapper.column_attrs.keys())
-        if expired:
-            self.refresh(record, expired)
 
     def idle(self) -> bool:
         """Whether nothing is pending and nothing was written: a transaction, if any, only read."""
