@@ -107,7 +107,6 @@ class Crowd:
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             running = [group.create_task(one(number)) for number in range(SIZE)]
             await asyncio.to_thread(meanwhile)
-        await db.adispose()
         return [each.result() for each in running]
 
 
