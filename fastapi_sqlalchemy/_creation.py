@@ -57,17 +57,18 @@ def update_or_create(
     def take(perform: Perform) -> tuple[T, bool]:
         # a look without a lock: locks on what is not there are where MariaDB finds deadlocks
         looked = perform(query._one_or_none())
+        values = _called(defaults)
         if looked is not None:
-            found = perform(_change(query, _called(defaults)))
+            found = perform(_change(query, values))
             if found is not None:
                 return found, False
-        record = model(**(dict(eq) | _called(defaults)))
+        record = model(**(dict(eq) | values))
         try:
             return _insert(perform, record), True
         except UniqueViolation:
             perform(Read(lambda session: _let_go(session, record)))
-            found = perform(_change(query, _called(defaults)))
-            if found is None:
+            found = perform(_change(query, values))
+            if found is None:  # it was another constraint
                 raise
             return found, False
 
@@ -141,8 +142,10 @@ def _change(query: Query[T], values: Mapping[str, Any]) -> Send[T | None]:
 
 
 def _let_go(session: orm.Session, record: object) -> None:
-    """Take a record that was refused out of the collections of others: a flush would warn."""
+    """Take a record that was refused out of the collections of others, and so of what waits."""
     with session.no_autoflush:
         for relationship in mapper_of(type(record)).relationships:
             if relationship.direction is MANYTOONE and relationship.key in record.__dict__:
                 delattr(record, relationship.key)
+        if record in session:  # a collection that it was in has taken it along
+            session.expunge(record)

@@ -43,12 +43,11 @@ class Restorer:
         self._waiting = new, dirty, deleted
 
     def note(self, session: orm.Session) -> None:
-        """Before a flush: what it is about to touch."""
-        self._before = [
-            _memory(record)
-            for records in (session.new, session.dirty, session.deleted)
-            for record in records
-        ]
+        """Before a flush: what it is about to touch, beside what an earlier one touched."""
+        noted = {state for state, *_ in self._before}
+        pending = (*session.new, *session.dirty, *session.deleted)
+        found = [_memory(record) for record in pending]
+        self._before += [memory for memory in found if memory[0] not in noted]
 
     def note_others(self, session: orm.Session) -> None:
         """On a rollback, before SQLAlchemy expires them: the records it did not touch."""
@@ -91,6 +90,10 @@ class Restorer:
             state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
             if state.persistent:
                 _load_again(state, record, values)
+
+    def note_inserted(self, state: orm.InstanceState[Any], values: Values) -> None:
+        """After an INSERT that no flush has sent: what the caller gave of the record."""
+        self._inserted.append((state, values))
 
     def forget_inserted(self) -> None:
         """After a commit."""

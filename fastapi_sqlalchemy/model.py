@@ -15,6 +15,7 @@ from sqlalchemy import inspect, orm
 from . import _records
 from ._names import check_values, refuse_hidden_verbs
 from ._types import T
+from .creating import CreatingVerbs
 from .query import Query
 from .scope import scopes_of
 from .writing import WritingVerbs
@@ -29,7 +30,7 @@ class _QueryOf:
         return Query(owner)
 
 
-class ActiveRecord(WritingVerbs):
+class ActiveRecord(CreatingVerbs, WritingVerbs):
     """The verbs that `ModelBase` and every `db.Base` share."""
 
     __verbs_of__: ClassVar[type[ActiveRecord]]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, event, exc, orm
+from sqlalchemy import Connection, Engine, event, exc, inspect, orm
 from sqlalchemy.engine import Result
 from sqlalchemy.orm import SessionTransaction
 from typing_extensions import override
@@ -152,6 +152,26 @@ class Session(orm.Session):
             if self.commits_at_once:
                 self.commit()
         return result
+
+    def flush_on_the_way(self) -> None:
+        """Flush between statements: a failure after it gives these records back as well."""
+        self._restorer.note(self)
+        self.flush()
+
+    def account_for_inserted(self, records: Iterable[Any], rows: Iterable[dict[str, Any]]) -> None:
+        """Let a rollback take back records that an INSERT has returned.
+
+        Args:
+            records: They; a rollback leaves them no row, and so no place in the session.
+            rows: What was given for each, and stays then.
+        """
+        transaction = self.get_nested_transaction() or self.get_transaction()
+        assert transaction is not None  # that of the INSERT
+        for record, values in zip(records, rows, strict=True):
+            state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+            # to SQLAlchemy they are loaded, as if their rows had been there before
+            transaction._new[state] = True
+            self._restorer.note_inserted(state, values)
 
     @property
     def commits_at_once(self) -> bool:

@@ -43,6 +43,7 @@ FLOORS = {
     "bulk": 3,
     "query": 3,
     "base": 4,
+    "creating": 4,
     "model": 4,
     "repository": 4,
     "writing": 4,

@@ -34,7 +34,7 @@ class Crowd:
         self.colour, self.block, self.retries = colour, block, retries
 
     def each(
-        self, call: Callable[[int], Call], *, meanwhile: Callable[[], None] = bool
+        self, call: Callable[[int], Call], *, meanwhile: Callable[[], object] = bool
     ) -> list[Any]:
         """What the verbs return, of each in its turn; errors are raised.
 
@@ -46,7 +46,9 @@ class Crowd:
             return self._in_threads(call, meanwhile)
         return asyncio.run(self._in_tasks(call, meanwhile))
 
-    def _in_threads(self, call: Callable[[int], Call], meanwhile: Callable[[], None]) -> list[Any]:
+    def _in_threads(
+        self, call: Callable[[int], Call], meanwhile: Callable[[], object]
+    ) -> list[Any]:
         barrier = threading.Barrier(SIZE)
 
         def one(number: int) -> Any:
@@ -79,7 +81,7 @@ class Crowd:
             return [each.result(PATIENCE) for each in running]
 
     async def _in_tasks(
-        self, call: Callable[[int], Call], meanwhile: Callable[[], None]
+        self, call: Callable[[int], Call], meanwhile: Callable[[], object]
     ) -> list[Any]:
         barrier = asyncio.Barrier(SIZE)
 
