@@ -39,9 +39,10 @@ class Names(Generic[T]):
     Args:
         verb: Who asks, for messages.
         model: The model.
+        composites: Whether those are names too, as they are to the unit of work.
     """
 
-    def __init__(self, verb: str, model: type[T]) -> None:
+    def __init__(self, verb: str, model: type[T], *, composites: bool = False) -> None:
         self.verb, self.model = verb, model
         self.mapper: orm.Mapper[T] = mapper_of(model)
         self.columns = frozenset(
@@ -49,7 +50,7 @@ class Names(Generic[T]):
             for name, attribute in self.mapper.column_attrs.items()
             if isinstance(attribute.columns[0], Column)
         )
-        self._known = self.columns | set(self.mapper.composites.keys())
+        self._known = self.columns | set(self.mapper.composites.keys() if composites else ())
         self._seen: set[tuple[Any, ...]] = set()
         self._keys = [
             self.mapper.get_property_by_column(column).key for column in self.mapper.primary_key
@@ -138,7 +139,7 @@ def insert_many(
     progress: Progress | None,
 ) -> Send[int | list[T]]:
     require_size("insert_many", batch)
-    names = Names("insert_many", model)
+    names = Names("insert_many", model, composites=True)
 
     def read(index: int, row: Any) -> tuple[bool, Any]:
         if isinstance(row, model):

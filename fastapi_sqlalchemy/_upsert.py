@@ -48,30 +48,16 @@ def upsert(
             sorted(str(table) for table in mapper.tables),
             "Use `update_or_create()`, a row at a time.",
         )
-    target = _Target(names, on)
-    wanted = None if update is None else frozenset(_listed(update))
-    names.check(wanted or ())
-
-    def read(index: int, row: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-        given, values = names.read(index, row)
-        for name in target.names:
-            if values.get(name) is None:
-                expected = f"a value of `{name}`, by which a row is found,"
-                raise RowError("upsert", index, expected, "None" if name in row else "none")
-        if mapper.polymorphic_identity is not None and mapper.polymorphic_on is not None:
-            discriminator = mapper.get_property_by_column(mapper.polymorphic_on).key
-            values.setdefault(discriminator, mapper.polymorphic_identity)
-        return given, values
+    target = _Target(names, on, update)
 
     def send(session: orm.Session) -> int | list[T]:
         dialect, bind = session.get_bind(mapper).dialect, {"mapper": mapper}
         count, keys = 0, dict[tuple[Any, ...], None]()
         statements: dict[tuple[str, ...], Insert] = {}
-        for given, some in in_batches(rows, batch, read, progress):
+        for given, some in in_batches(rows, batch, target.read, progress):
             count += len(some)
             if given not in statements:
-                overwritten = [name for name in given if target.overwrites(name, wanted)]
-                statements[given] = target.statement(dialect, overwritten)
+                statements[given] = target.statement(dialect, given)
             values = [{target.column[name].key: row[name] for name in row} for row in some]
             if target.takes_rows_whole(dialect):
                 session.execute(statements[given].values(values), bind_arguments=bind)
@@ -93,9 +79,20 @@ def upsert(
 
 
 class _Target:
-    """The unique key by which rows are found, and the statement that goes by it."""
+    """The unique key by which rows are found, and the statement that goes by it.
 
-    def __init__(self, names: Names[Any], on: NameOrNames | None) -> None:
+    Args:
+        names: What rows may name.
+        on: The key's names, as the caller gave them.
+        update: The names to overwrite, as the caller gave them.
+    """
+
+    def __init__(
+        self, names: Names[Any], on: NameOrNames | None, update: NameOrNames | None
+    ) -> None:
+        self._rows = names
+        self._wanted = None if update is None else frozenset(_listed(update))
+        names.check(self._wanted or ())
         mapper = names.mapper
         table = mapper.local_table
         assert isinstance(table, Table)  # a mapper of one table has no other
@@ -107,19 +104,7 @@ class _Target:
         names.check(self.names)
         self.columns = tuple(self.column[name] for name in self.names)
         self._primary = frozenset(primary)
-        uniques: list[tuple[tuple[Any, ...], Index | None]] = [
-            (mapper.primary_key, None),
-            *(
-                (tuple(constraint.columns), None)
-                for constraint in table.constraints
-                if isinstance(constraint, UniqueConstraint)
-            ),
-            *(
-                (tuple(index.columns), index)
-                for index in table.indexes
-                if index.unique and len(index.columns) == len(index.expressions)
-            ),
-        ]
+        uniques = _uniques(mapper, table)
         same = [index for columns, index in uniques if set(columns) == set(self.columns)]
         if not same:
             targets = [[attribute.get(c, str(c.key)) for c in columns] for columns, _ in uniques]
@@ -129,9 +114,27 @@ class _Target:
     def key_of(self, record: Any) -> tuple[Any, ...]:
         return tuple(getattr(record, name) for name in self.names)
 
-    def overwrites(self, name: str, wanted: frozenset[str] | None) -> bool:
-        if wanted is not None:
-            return name in wanted
+    def read(self, index: int, row: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """A row's names and its values.
+
+        Raises:
+            RowError: It is no mapping, or lacks a value of the key: NULL is like no other NULL.
+            UnknownNameError: It names what is no column.
+        """
+        given, values = self._rows.read(index, row)
+        for name in self.names:
+            if values.get(name) is None:
+                expected = f"a value of `{name}`, by which a row is found,"
+                raise RowError("upsert", index, expected, "None" if name in row else "none")
+        mapper = self._rows.mapper
+        if mapper.polymorphic_identity is not None and mapper.polymorphic_on is not None:
+            discriminator = mapper.get_property_by_column(mapper.polymorphic_on).key
+            values.setdefault(discriminator, mapper.polymorphic_identity)
+        return given, values
+
+    def _overwrites(self, name: str) -> bool:
+        if self._wanted is not None:
+            return name in self._wanted
         return name not in self._primary and name not in self.names
 
     def takes_rows_whole(self, dialect: Dialect) -> bool:
@@ -145,13 +148,13 @@ class _Target:
             if column.onupdate is not None
         )
 
-    def statement(self, dialect: Dialect, overwritten: list[str]) -> Insert:
-        """The INSERT, which overwrites these attributes of a row that is there.
+    def statement(self, dialect: Dialect, given: tuple[str, ...]) -> Insert:
+        """The INSERT of rows with these names.
 
         Raises:
             UpsertUnsupportedError: The dialect has none.
         """
-        columns = [self.column[name] for name in overwritten]
+        columns = [self.column[name] for name in given if self._overwrites(name)]
         if dialect.name in ("mysql", "mariadb"):
             inserted = mysql.insert(self.table)
             values = {column.key: inserted.inserted[column.key] for column in columns}
@@ -191,3 +194,20 @@ def _listed(names: NameOrNames) -> list[str]:
     if isinstance(names, str):
         return [names]
     return [name if isinstance(name, str) else str(name.key) for name in names]
+
+
+def _uniques(mapper: orm.Mapper[Any], table: Table) -> list[tuple[tuple[Any, ...], Index | None]]:
+    """The columns of each unique key, and the index that it is where it is none of a constraint."""
+    return [
+        (mapper.primary_key, None),
+        *(
+            (tuple(constraint.columns), None)
+            for constraint in table.constraints
+            if isinstance(constraint, UniqueConstraint)
+        ),
+        *(
+            (tuple(index.columns), index)
+            for index in table.indexes
+            if index.unique and len(index.columns) == len(index.expressions)
+        ),
+    ]

@@ -36,8 +36,8 @@ class CreatingVerbs:
             UnknownNameError: A name is no attribute of the model; nothing was sent.
             MultipleRecordsFoundError: Several have these values.
             IntegrityError: The database refused the record for another reason than that it is
-                there (`sqlalchemy.exc`). On PostgreSQL, a `UniqueViolation` in a transaction of
-                REPEATABLE READ that began before the record was made, and cannot see it.
+                there (`sqlalchemy.exc`). On PostgreSQL also a `UniqueViolation` in a transaction of
+                REPEATABLE READ or SERIALIZABLE that cannot see the record: it began before.
         """
         return scopes_of(cls).run(_creation.get_or_create(cls, defaults, eq))
 
