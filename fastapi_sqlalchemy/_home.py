@@ -15,7 +15,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import anyio
 from sqlalchemy.util.concurrency import await_, greenlet_spawn, in_greenlet
@@ -53,6 +53,9 @@ class Home(ABC):
 
     __slots__ = ("tenant",)
 
+    attributes_load: ClassVar[bool]
+    """Whether reading an attribute may ask the database: on an event loop it cannot wait."""
+
     def __init__(self) -> None:
         self.tenant: Tenant | None = None
 
@@ -77,6 +80,8 @@ class ThreadHome(Home):
     """
 
     __slots__ = ("_blocking", "_lock", "_owner")
+
+    attributes_load = True
 
     def __init__(self, blocking: Blocking) -> None:
         super().__init__()
@@ -170,6 +175,8 @@ class LoopHome(Home):
     """Over an asyncio driver: the event loop its connections belong to."""
 
     __slots__ = ("_current", "_lock", "_loop", "_owner", "_task")
+
+    attributes_load = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()

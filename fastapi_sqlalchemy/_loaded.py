@@ -43,14 +43,13 @@ def load_expired(session: orm.Session, mapper: orm.Mapper[Any]) -> None:
     rows_with(session, mapper, mapper.primary_key, keys)
 
 
-def load_expired_of(session: orm.Session, record: object) -> None:
+def load_expired_of(session: orm.Session, *records: object) -> None:
     """Load what the database decided, so that no attribute runs SQL after the save."""
-    state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
-    if not state.persistent:
-        return
-    expired = state.expired_attributes.intersection(state.mapper.column_attrs.keys())
-    if expired:
-        session.refresh(record, expired)
+    for record in records:
+        state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+        columns = state.mapper.column_attrs.keys()
+        if state.persistent and (expired := state.expired_attributes.intersection(columns)):
+            session.refresh(record, expired)
 
 
 def rows_with(

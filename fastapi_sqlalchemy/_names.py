@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
+from inspect import signature
 from typing import Any, Final
 
 from sqlalchemy import Table, event, inspect, orm
@@ -13,7 +15,7 @@ from typing_extensions import Format, get_annotations
 
 from .exceptions import ReservedNameError, UnknownNameError
 
-__all__ = ["check_criteria", "check_values", "mapper_of", "refuse_hidden_verbs"]
+__all__ = ["check_arguments", "check_criteria", "check_values", "mapper_of", "refuse_hidden_verbs"]
 
 _MAPPED: Final = (MappedColumn, MapperProperty, QueryableAttribute, SchemaItem, declared_attr)
 
@@ -47,6 +49,22 @@ def check_values(verb: str, model: type, values: Mapping[str, Any]) -> None:
     for name in values:
         if name not in mapped and not _is_plain_attribute(model, name):
             raise UnknownNameError(verb, model.__name__, name, mapped)
+
+
+def check_arguments(verb: str, model: type, names: Iterable[str]) -> None:
+    """Refuse keywords that the constructor of a dataclass does not take.
+
+    Raises:
+        UnknownNameError: The first of them.
+    """
+    if not is_dataclass(model):
+        return
+    taken = signature(model).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    for name in names:
+        if name not in taken:
+            raise UnknownNameError(verb, model.__name__, name, taken)
 
 
 def _is_plain_attribute(model: type, name: str) -> bool:

@@ -36,12 +36,14 @@ class Write(Generic[R]):
 
     `records` are what the change is about; what the database gave them by itself is loaded
     before the operation ends.  `commit` overrides who commits: True this operation, False
-    somebody later, None the policy of the scope.
+    somebody later, None the policy of the scope.  With `puts_back` the change itself sets values,
+    and the records lose them again if it fails.
     """
 
     change: Callable[[orm.Session], R]
     records: tuple[Any, ...] = ()
     commit: bool | None = None
+    puts_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

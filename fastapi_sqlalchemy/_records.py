@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, inspect, orm
 
-from ._names import check_values
+from ._names import check_criteria, check_values
 from ._operations import Read, Write
 from ._types import T
 from .query import Query
@@ -21,6 +21,7 @@ __all__ = ["delete", "find", "matching", "refresh", "save", "update"]
 def find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
     if not criteria and not eq:
         raise TypeError(f"{model.__name__}.get() expected a primary key or criteria, found neither")
+    check_criteria("get", model, eq)
     keys = [value for value in criteria if not _is_criterion(value)]
     if not keys:
         return matching(model, criteria, eq)._first()
@@ -64,7 +65,7 @@ def update(record: T, values: Mapping[str, Any]) -> Write[T]:
                 setattr(record, name, value)
         return record
 
-    return Write(change, (record,))
+    return Write(change, (record,), puts_back=True)
 
 
 def delete(record: object) -> Write[None]:

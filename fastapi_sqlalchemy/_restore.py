@@ -10,13 +10,13 @@ flushed waits again.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Container
-from typing import Any
+from collections.abc import Set as AbstractSet
+from typing import Any, NamedTuple
 
 from sqlalchemy import inspect, orm
 from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 
-__all__ = ["Restorer"]
+__all__ = ["Restorer", "Snapshot"]
 
 Values = dict[str, Any]
 
@@ -24,12 +24,13 @@ Values = dict[str, Any]
 class Restorer:
     """Keeps the records of one session over a failed flush."""
 
-    __slots__ = ("_before", "_inserted", "_unsaved", "_untouched", "_waiting")
+    __slots__ = ("_before", "_flushed", "_given", "_inserted", "_unsaved", "_waiting")
 
     def __init__(self) -> None:
-        self._before: list[tuple[orm.InstanceState[Any], object, Values, Values]] = []
+        self._before: list[_Memory] = []
         self._inserted: list[tuple[orm.InstanceState[Any], Values]] = []
-        self._untouched: list[tuple[object, Values]] = []
+        self._given: list[tuple[_Memory, bool]] = []
+        self._flushed: list[object] = []
         self._waiting: tuple[list[object], list[object], list[object]] = ([], [], [])
         self._unsaved: weakref.WeakKeyDictionary[object, Values] = weakref.WeakKeyDictionary()
 
@@ -42,18 +43,48 @@ class Restorer:
         )
         self._waiting = new, dirty, deleted
 
+    def note_values(self, records: tuple[object, ...]) -> None:
+        """Before a change that sets values itself: those of its caller."""
+        memories = [_Memory.of(record) for record in records]
+        self._given = [(memory, memory.state.transient) for memory in memories]
+
+    def put_back(self, session: orm.Session) -> None:
+        """After that change failed, in setting the values or in sending them."""
+        given, self._given = self._given, []
+        for (state, record, values, originals, _), was_transient in given:
+            unsaved = self._unsaved.pop(record, {})
+            if kept := {key: old for key, old in unsaved.items() if key in originals}:
+                self._unsaved[record] = kept
+            columns = set(state.mapper.column_attrs.keys())
+            for key in columns & state.dict.keys() - values.keys():
+                state.dict.pop(key)
+                state.committed_state.pop(key, None)
+            for key in columns & values.keys():
+                if state.persistent and key not in originals:
+                    set_committed_value(record, key, values[key])
+                else:
+                    state.dict[key] = values[key]
+            related = set(state.mapper.relationships.keys()) & state.dict.keys()
+            moved = [key for key in related if state.dict[key] is not values.get(key)]
+            if moved and state.persistent:
+                session.expire(record, moved)
+            if was_transient and state.pending:
+                session.expunge(record)
+            elif state.persistent and not originals:  # nothing is left to be flushed
+                state._commit_all(state.dict, session.identity_map)
+
     def note(self, session: orm.Session) -> None:
         """Before a flush: what it is about to touch, beside what an earlier one touched."""
-        noted = {state for state, *_ in self._before}
+        noted = {memory.state for memory in self._before}
         pending = (*session.new, *session.dirty, *session.deleted)
-        found = [_memory(record) for record in pending]
-        self._before += [memory for memory in found if memory[0] not in noted]
+        found = [_Memory.of(record) for record in pending]
+        self._before += [memory for memory in found if memory.state not in noted]
 
     def note_others(self, session: orm.Session) -> None:
         """On a rollback, before SQLAlchemy expires them: the records it did not touch."""
-        noted = {state for state, *_ in self._before}
+        noted = {memory.state for memory in self._before}
         self._before += [
-            _memory(record)
+            _Memory.of(record)
             for state in session.identity_map.all_states()
             if state not in noted and (record := state.obj()) is not None
         ]
@@ -61,35 +92,23 @@ class Restorer:
     def forget(self) -> None:
         """After a flush, whatever became of it."""
         self._inserted += [
-            (state, values)
-            for state, _, values, _ in self._before
-            if state.persistent and not values.keys() >= set(_keys(state))
+            (memory.state, memory.values)
+            for memory in self._before
+            if memory.state.persistent and not memory.values.keys() >= set(_keys(memory.state))
         ]
-        self._before, self._waiting = [], ([], [], [])
+        self._before, self._waiting, self._given = [], ([], [], []), []
 
-    def note_untouched(self, session: orm.Session, touched: Container[Any]) -> None:
-        """On the rollback of a block, before SQLAlchemy expires them: what it left alone.
+    def keep_flushed(self, session: orm.Session) -> None:
+        """On a flush within a savepoint: its records outlive the caller's interest in them.
 
-        Args:
-            session: The session.
-            touched: The states of the records that were flushed in it.
+        SQLAlchemy remembers them weakly.  One that nobody keeps and a query loads again would
+        stay as it was flushed when the savepoint is rolled back.
         """
-        self._untouched = [
-            (record, dict(state.dict))
-            for state in session.identity_map.all_states()
-            if not state.modified
-            and state not in touched
-            and (record := state.obj()) is not None
-            and record not in self._unsaved
-        ]
+        self._flushed += [*session.new, *session.dirty]
 
-    def give_back_untouched(self) -> None:
-        """After that rollback."""
-        untouched, self._untouched = self._untouched, []
-        for record, values in untouched:
-            state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
-            if state.persistent:
-                _load_again(state, record, values)
+    def let_go(self) -> None:
+        """After the last savepoint."""
+        self._flushed = []
 
     def note_inserted(self, state: orm.InstanceState[Any], values: Values) -> None:
         """After an INSERT that no flush has sent: what the caller gave of the record."""
@@ -110,11 +129,11 @@ class Restorer:
     def restore(self, session: orm.Session) -> None:
         """After the rollback of a flush that did not."""
         before, self._before = self._before, []
-        for state, record, values, originals in before:
+        for state, record, values, originals, expired in before:
             if state.transient:
                 _reset(state, values)
             elif state.persistent:
-                lost = _load_again(state, record, values)
+                lost = _load_again(state, record, values, expired)
                 if changed := {key: old for key, old in originals.items() if key in lost}:
                     self._unsaved[record] = changed
         new, dirty, deleted = self._waiting
@@ -138,18 +157,75 @@ class Restorer:
                 setattr(record, key, value)
 
 
-def _memory(record: object) -> tuple[orm.InstanceState[Any], object, Values, Values]:
-    state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
-    return state, record, dict(state.dict), dict(state.committed_state)
+class Snapshot:
+    """The columns of a session's records as they were when a transaction or savepoint began.
+
+    SQLAlchemy's rollback expires them; what was known of them before is true again.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self, session: orm.Session) -> None:
+        self._known = [_Known.of(state) for state in session.identity_map.all_states()]
+
+    def give_back(self) -> None:
+        """After the rollback: to the records that still have a row."""
+        for state, values, unknown in self._known:
+            record = state.obj()
+            if record is not None and state.persistent and state.expired_attributes:
+                _load_again(state, record, values, unknown)
 
 
-def _load_again(state: orm.InstanceState[Any], record: object, values: Values) -> set[str]:
+class _Known(NamedTuple):
+    """What the database holds in the columns of a record, and which of them are not known."""
+
+    state: orm.InstanceState[Any]
+    values: Values
+    unknown: set[str]
+
+    @classmethod
+    def of(cls, state: orm.InstanceState[Any]) -> _Known:
+        values = {
+            key: state.committed_state.get(key, value)
+            for key, value in state.dict.items()
+            if key in state.mapper.column_attrs
+        }
+        replaced = {k for k, value in values.items() if isinstance(value, orm.LoaderCallableStatus)}
+        for key in replaced:
+            del values[key]
+        return cls(state, values, state.expired_attributes | replaced)
+
+
+class _Memory(NamedTuple):
+    """A record as it was before a flush."""
+
+    state: orm.InstanceState[Any]
+    record: object
+    values: Values
+    originals: Values
+    expired: frozenset[str]
+
+    @classmethod
+    def of(cls, record: object) -> _Memory:
+        state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+        return cls(
+            state,
+            record,
+            dict(state.dict),
+            dict(state.committed_state),
+            frozenset(state.expired_attributes),
+        )
+
+
+def _load_again(
+    state: orm.InstanceState[Any], record: object, values: Values, unknown: AbstractSet[str]
+) -> set[str]:
     """Give a record back the values that it lost when it was expired, and name them."""
     lost = values.keys() & state.mapper.attrs.keys() - state.dict.keys()
     for key in lost:
         set_committed_value(record, key, values[key])
-    if lost:  # what it had no value for was never loaded, or is None
-        state.expired_attributes.clear()
+    # what it had no value for, and did not expire then, was never loaded, or is None
+    state.expired_attributes.intersection_update(unknown)
     return lost
 
 

@@ -416,14 +416,21 @@ class SQLAlchemy:
         """Awaitable twin of `create_all`."""
         await self._on_connection(lambda connection: create_missing(connection, self.metadata))
 
-    async def acreate_missing(self) -> list[Table]:
+    async def acreate_missing(self, *, patience: float | None = None) -> list[Table]:
         """Create missing tables unless the database is under migration control.
+
+        Args:
+            patience: Seconds that the connection may take.
 
         Returns:
             The tables that were created.
+
+        Raises:
+            TimeoutError: It took longer.
         """
         return await self._on_connection(
-            lambda connection: create_missing(connection, self.metadata, unless_migrated=True)
+            lambda connection: create_missing(connection, self.metadata, unless_migrated=True),
+            patience=patience,
         )
 
     def drop_all(self) -> None:
@@ -439,10 +446,13 @@ class SQLAlchemy:
         with connection.begin():
             self.metadata.drop_all(connection)
 
-    async def _on_connection(self, work: Callable[[Connection], R]) -> R:
+    async def _on_connection(
+        self, work: Callable[[Connection], R], *, patience: float | None = None
+    ) -> R:
         if self._engines.awaits:
-            async with self.async_engine.connect() as connection:
-                return await connection.run_sync(work)
+            async with asyncio.timeout(patience) as reaching, self.async_engine.connect() as there:
+                reaching.reschedule(None)
+                return await there.run_sync(work)
 
         def blocking() -> R:
             with self.engine.connect() as connection:

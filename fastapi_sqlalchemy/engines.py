@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import threading
 import weakref
@@ -29,9 +28,9 @@ from sqlalchemy import (
     make_url,
 )
 
-from . import sqlite, violations
+from . import autocommit, drivers, sqlite, violations
 from ._types import Options
-from .exceptions import MissingDriverError, SessionNotInitialisedError
+from .exceptions import SessionNotInitialisedError
 from .pool import LendingPool
 
 if TYPE_CHECKING:
@@ -39,43 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Binds", "Engines"]
 
-_ASYNC: Final = {
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "mysql+pymysql": "mysql+aiomysql",
-    "mariadb+pymysql": "mariadb+aiomysql",
-    "oracle+oracledb": "oracle+oracledb",
-}
-"""The asyncio driver beside a blocking one. SQLite has no true one: threads serve it better."""
-
-_BLOCKING: Final = {
-    "postgresql+asyncpg": "postgresql+psycopg",
-    "postgresql+psycopg_async": "postgresql+psycopg",
-    "mysql+aiomysql": "mysql+pymysql",
-    "mysql+asyncmy": "mysql+pymysql",
-    "mariadb+aiomysql": "mariadb+pymysql",
-    "mariadb+asyncmy": "mariadb+pymysql",
-    "oracle+oracledb_async": "oracle+oracledb",
-    "sqlite+aiosqlite": "sqlite",
-}
-"""The blocking driver beside an asyncio one."""
-
-_PACKAGES: Final[dict[str, tuple[str, str | None]]] = {
-    "psycopg": ("psycopg", "postgresql"),
-    "psycopg_async": ("psycopg", "postgresql"),
-    "psycopg2": ("psycopg2", None),
-    "asyncpg": ("asyncpg", None),
-    "pymysql": ("pymysql", "mysql"),
-    "aiomysql": ("aiomysql", "mysql"),
-    "asyncmy": ("asyncmy", None),
-    "mysqldb": ("mysqlclient", None),
-    "aiosqlite": ("aiosqlite", None),
-    "oracledb": ("oracledb", None),
-    "oracledb_async": ("oracledb", None),
-}
-"""SQLAlchemy's name of a driver: the package on the index, and our extra that brings it."""
-
-_SNAPSHOTS: Final = frozenset({"REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"})
+_ONE_VIEW: Final = frozenset({"REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"})
 """Isolation levels under which two reads are one view of the data, so that none may go alone."""
 
 
@@ -92,16 +55,24 @@ class Binds:
     transaction: Engine | Connection
     """For a transaction block: on SQLite it takes the write lock before it reads."""
 
+    one_view: bool = False
+    """Whether the reads of a scope are one transaction, because they are one view of the data."""
+
     @classmethod
     def of(cls, engine: Engine) -> Binds:
         """The ways for this engine, by its dialect and isolation level."""
         if engine.dialect.name == "sqlite":
             return cls(engine, engine, engine.execution_options(**{sqlite.IMMEDIATE: True}))
-        level = engine.get_execution_options().get("isolation_level") or getattr(
+        options = engine.get_execution_options()
+        level = options.get("isolation_level") or getattr(
             engine.dialect, "_on_connect_isolation_level", None
         )
-        if engine.dialect.name != "postgresql" or level in _SNAPSHOTS or level == "AUTOCOMMIT":
-            return cls(engine, engine, engine)  # MySQL's autocommit is a round trip each way
+        if level in _ONE_VIEW or level == "AUTOCOMMIT":
+            return cls(engine, engine, engine, one_view=level in _ONE_VIEW)
+        if autocommit.EXPLICIT in options:
+            return cls(engine, engine.execution_options(**{autocommit.LONE: True}), engine)
+        if engine.dialect.name != "postgresql":  # to switch costs more trips than it saves
+            return cls(engine, engine, engine)
         return cls(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), engine)
 
 
@@ -136,8 +107,12 @@ class Engines:
         self._explicit = async_url is not None or (
             asked is not None and asked.get_dialect().is_async
         )
-        self._async_url = self._awaitable_url(asked if url is not None else None, async_url)
-        self._url = sqlite.shared_memory(_blocking_url(self.url)) if self.url is not None else None
+        if async_url is not None:
+            self._async_url: URL | None = drivers.translate(make_url(async_url))
+        else:
+            self._async_url = drivers.awaitable(asked) if asked and url is not None else None
+        blocking = drivers.blocking(self.url) if self.url is not None else None
+        self._url = sqlite.shared_memory(blocking) if blocking is not None else None
         self._engine: Engine | None = None
         self._binds: Binds | None = None
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Awaited] = (
@@ -145,17 +120,6 @@ class Engines:
         )
         self._lock = threading.Lock()
         _all.add(self)
-
-    @staticmethod
-    def _awaitable_url(url: URL | None, async_url: str | URL | None) -> URL | None:
-        if async_url is not None:
-            return _translate(make_url(async_url))
-        if url is None or url.get_backend_name() == "sqlite":
-            return None
-        if url.get_dialect().is_async:
-            return url
-        name = _ASYNC.get(url.drivername)
-        return url.set(drivername=name) if name is not None else None
 
     @property
     def engine(self) -> Engine:
@@ -186,10 +150,12 @@ class Engines:
             return self._given
         if self._url is None:
             raise SessionNotInitialisedError
-        _require_driver(self._url)
+        drivers.require(self._url)
         arguments = {"poolclass": LendingPool} | self._arguments(self._url)
         engine = create_engine(self._url, **arguments)
         violations.translate(engine)
+        if autocommit.applies(self._url, self._options):
+            autocommit.begin_explicitly(engine)
         if engine.dialect.name == "sqlite":
             sqlite.configure(engine)
             sqlite.begin_for_real(engine)
@@ -203,6 +169,10 @@ class Engines:
             defaults: dict[str, Any] = {"pool_pre_ping": True}
             if url.get_backend_name() == "postgresql":
                 defaults["skip_autocommit_rollback"] = True
+            if autocommit.applies(url, self._options):
+                connect_args = dict(self._options.get("connect_args") or {})
+                defaults |= self._options
+                return defaults | {"connect_args": connect_args | {"autocommit": True}}
             return defaults | self._options
         connect_args = {"timeout": sqlite.BUSY_TIMEOUT, "check_same_thread": False}
         return self._options | {
@@ -221,10 +191,10 @@ class Engines:
         if self._async_url is None:
             return False
         if self._explicit:
-            _require_greenlet(f"awaited access through {self._async_url.drivername}")
-            _require_driver(self._async_url)
+            drivers.require_greenlet(f"awaited access through {self._async_url.drivername}")
+            drivers.require(self._async_url)
             return True
-        return _installed("greenlet") and _driver_installed(self._async_url)
+        return drivers.installed("greenlet") and drivers.has_driver(self._async_url)
 
     def of_running_loop(self) -> tuple[AsyncEngine, Binds]:
         """The asyncio engine of the running event loop, made at first use.
@@ -250,7 +220,7 @@ class Engines:
     def _make_async(self) -> AsyncEngine:
         if self.url is None:
             raise SessionNotInitialisedError
-        _require_greenlet("An asyncio engine")
+        drivers.require_greenlet("An asyncio engine")
         from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet
 
         if self._given_async is not None:
@@ -261,12 +231,16 @@ class Engines:
                 f"{self.url.drivername} has no asyncio engine here: awaited calls run in threads. "
                 "Give `SQLAlchemy(async_url=...)` if you want an asyncio driver of your own."
             )
-        _require_driver(self._async_url)
+        drivers.require(self._async_url)
         arguments = self._arguments(self._async_url)
         if arguments.get("poolclass") is QueuePool:  # its asyncio form; SQLAlchemy refuses this one
             arguments["poolclass"] = AsyncAdaptedQueuePool
         engine = create_async_engine(self._async_url, **arguments)
         violations.translate(engine.sync_engine)
+        if engine.dialect.driver == "asyncpg":
+            drivers.name_connect_errors(engine.sync_engine)
+        if autocommit.applies(self._async_url, self._options):
+            autocommit.begin_explicitly(engine.sync_engine)
         return engine
 
     def _drop_closed_loops(self) -> None:
@@ -332,45 +306,6 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _blocking_url(url: URL) -> URL:
-    name = _BLOCKING.get(url.drivername)
-    return _translate(url.set(drivername=name)) if name is not None else url
-
-
-def _translate(url: URL) -> URL:
-    """The TLS parameter under the name that the driver knows: asyncpg has one of its own."""
-    wrong, right = ("sslmode", "ssl") if url.drivername.endswith("asyncpg") else ("ssl", "sslmode")
-    if url.get_backend_name() != "postgresql" or wrong not in url.query:
-        return url
-    query = dict(url.query)
-    query[right] = query.pop(wrong)
-    return url.set(query=query)
-
-
-def _require_driver(url: URL) -> None:
-    if not _driver_installed(url):
-        dialect = url.get_dialect()
-        package, extra = _PACKAGES.get(dialect.driver, (dialect.driver, None))
-        raise MissingDriverError(url.drivername, package=package, extra=extra)
-
-
-def _driver_installed(url: URL) -> bool:
-    try:
-        url.get_dialect().import_dbapi()
-    except ModuleNotFoundError:
-        return False
-    return True
-
-
-def _require_greenlet(needed_by: str) -> None:
-    if not _installed("greenlet"):
-        raise MissingDriverError(needed_by, package="greenlet", extra="asyncio")
-
-
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
 
 
 @dataclass(frozen=True, slots=True)

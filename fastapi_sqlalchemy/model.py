@@ -8,12 +8,13 @@ one it flushes and the end of the transaction commits.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Self
 
 from sqlalchemy import inspect, orm
 
 from . import _records
-from ._names import check_values, refuse_hidden_verbs
+from ._names import check_arguments, check_values, refuse_hidden_verbs
 from ._types import T
 from .creating import CreatingVerbs
 from .query import Query
@@ -61,11 +62,13 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
             UnknownNameError: A keyword is no attribute of the model; nothing was sent.
             IntegrityError: The database refused the record (`sqlalchemy.exc`).
         """
+        check_arguments("new", cls, values)
         return cls(**values).save()
 
     @classmethod
     async def anew(cls, **values: Any) -> Self:
         """Awaitable twin of `new`."""
+        check_arguments("new", cls, values)
         return await cls(**values).asave()
 
     @classmethod
@@ -192,11 +195,9 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
         {'id': 1, 'name': 'Ada', 'age': 36}
         """
         state: orm.InstanceState[Any] = inspect(self, raiseerr=True)
-        absent = state.unloaded if state.has_identity else frozenset()
-        if state.session is not None:
-            absent -= state.expired_attributes
+        unloaded = state.unloaded if state.has_identity else frozenset()
         mapped = state.mapper.column_attrs
-        return {a.key: getattr(self, a.key) for a in mapped if a.key not in absent}
+        return {a.key: getattr(self, a.key) for a in mapped if not _is_left_out(a, state, unloaded)}
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """`dict(record)` is `to_dict()`: it makes a record JSON for FastAPI."""
@@ -210,6 +211,18 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
         names = [state.mapper.get_property_by_column(c).key for c in state.mapper.primary_key]
         pairs = (f"{name}={value!r}" for name, value in zip(names, state.identity, strict=True))
         return f"<{type(self).__name__} {' '.join(pairs)}>"
+
+
+def _is_left_out(
+    attribute: orm.ColumnProperty[Any], state: orm.InstanceState[Any], unloaded: AbstractSet[str]
+) -> bool:
+    """Whether a value is not here: deferred, or expired where nothing can load it any more."""
+    key = attribute.key
+    if key not in unloaded:
+        return False
+    if key in state.expired_attributes:
+        return state.session is None
+    return attribute.deferred or key in state.callables  # else it is None: no INSERT named it
 
 
 ActiveRecord.__verbs_of__ = ActiveRecord

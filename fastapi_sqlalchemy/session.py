@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
 from sqlalchemy.engine import Result
@@ -25,7 +26,7 @@ from ._home import Home, callers_level
 from ._loaded import load_expired_of
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Send, Write
-from ._restore import Restorer
+from ._restore import Restorer, Snapshot
 from ._types import R
 from .engines import Binds
 from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedError
@@ -36,7 +37,7 @@ S = TypeVar("S")
 """What a step returns."""
 
 _LOADING: Final = "_sa_orm_load_options"
-"""An execution option of the statements that SQLAlchemy's own loaders run."""
+"""An execution option of the statements of SQLAlchemy's loaders and of its legacy query."""
 
 
 class Position(Protocol):
@@ -82,9 +83,10 @@ class Session(orm.Session):
         self._stop = stop
         self._hold_warning, self._held_since = hold_warning, 0.0
         self._reading = self._guarding = self._opening_savepoint = self._ended = False
-        self._lost = self._discarding = self._wrote_by_statement = False
+        self._lost = False
         self._failed_in: SessionTransaction | None = None
         self._restorer = Restorer()
+        self._snapshots: WeakKeyDictionary[SessionTransaction, Snapshot] = WeakKeyDictionary()
 
     def perform(self, operation: Operation[R], position: Position) -> R:
         """Run an operation and block until it is done."""
@@ -110,7 +112,7 @@ class Session(orm.Session):
         return operation.take(perform)
 
     def _read(self, operation: Read[R]) -> R:
-        if self.block is not None or self.in_transaction() or not self.idle():
+        if self._reads_within():
             with self._noting_failures():
                 return operation.ask(self)
         self._reading = True
@@ -120,6 +122,11 @@ class Session(orm.Session):
             self._reading = False
             if self.idle():
                 self.release()
+
+    def _reads_within(self) -> bool:
+        """Whether a read is part of a transaction, rather than alone."""
+        within = self.block is not None or self.in_transaction() or not self.idle()
+        return within or self._binds.one_view
 
     def _write(self, operation: Write[R]) -> R:
         commit = operation.commit
@@ -131,14 +138,21 @@ class Session(orm.Session):
             self._restorer.note_waiting(self, operation.records)
         for record in operation.records:
             self._restorer.take_up(record)
-        result = operation.change(self)
+        if operation.puts_back:
+            self._restorer.note_values(operation.records)
+        try:
+            result = operation.change(self)
+        except BaseException:
+            self._restorer.put_back(self)
+            raise
         with self._undoing() as savepoint:
             self.flush()
-            for record in operation.records:
-                load_expired_of(self, record)
+            load_expired_of(self, *operation.records)
             savepoint.release()
             if commit:
                 self.commit()
+        if commit and self.expire_on_commit and not self.home.attributes_load:
+            self._read(Read(lambda _: load_expired_of(self, *operation.records)))
         return result
 
     def _send(self, operation: Send[R]) -> R:
@@ -195,6 +209,7 @@ class Session(orm.Session):
                 if not savepoint.roll_back():
                     super().rollback()
             self._restorer.restore(self)
+            self._restorer.put_back(self)
             raise
         finally:
             self._guarding = False
@@ -208,6 +223,15 @@ class Session(orm.Session):
         """Give the connection back, ending the transaction; unlike `rollback()`, expire nothing."""
         if (transaction := self.get_transaction()) is not None:
             transaction.close()
+
+    def begin_anew(self, *, special: bool = False) -> None:
+        """Let a block begin its own transaction, which what was only read before is no part of.
+
+        Args:
+            special: Whether it cannot be part of another one's view of the data.
+        """
+        if special or not self._binds.one_view:
+            self.release()
 
     def begin_savepoint(self, *, flush: bool = True) -> SessionTransaction:
         """Begin a savepoint; it is sent before the first statement within it.
@@ -235,7 +259,7 @@ class Session(orm.Session):
         bind = self._binds.plain if read_only else self._binds.transaction
         connection = super().connection(bind_arguments={"bind": bind}, execution_options=options)
         if read_only and dialect in ("mysql", "mariadb"):
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql("START TRANSACTION READ ONLY")
         elif read_only and dialect == "sqlite":
             sqlite.refuse_writes(connection)
 
@@ -252,13 +276,8 @@ class Session(orm.Session):
             raise
 
     def discard(self) -> None:
-        """Roll the transaction back, with what is pending; what it left alone stays loaded."""
-        self._discarding = True
-        try:
-            super().rollback()
-            self._restorer.give_back_untouched()
-        finally:
-            self._discarding = False
+        """Roll the transaction back, with what is pending."""
+        super().rollback()
 
     def hand_back(self) -> None:
         """Give the connection back at the caller's wish."""
@@ -361,8 +380,8 @@ class Session(orm.Session):
         self._carry(super().invalidate)
 
     def _load(self, execute: Callable[..., Result[Any]], *args: Any, **kwargs: Any) -> Result[Any]:
-        """A lazy load or a refresh outside a transaction: as short as any other read."""
-        if self.block is not None or self.in_transaction() or not self.idle():
+        """What reading an attribute asks outside a transaction: as short as any other read."""
+        if self._reads_within():
             return execute(*args, **kwargs)
         self._reading = True
         try:
@@ -376,7 +395,6 @@ class Session(orm.Session):
         nothing_to_lose = self.block is None and self.idle()
         try:
             if _lasts(statement, kwargs.get("execution_options") or ()):
-                self._wrote_by_statement = True  # which records it changed is not known
                 return self._write_through(execute, statement, *args, **kwargs)
             with self._noting_failures():
                 return execute(statement, *args, **kwargs)
@@ -450,12 +468,19 @@ def _noted(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def noted(self: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
-        options = kwargs.get("execution_options") or ()
-        if name == "execute" and _LOADING in options and getattr(statement, "is_select", False):
+        if name == "execute" and _is_attribute_load(statement, kwargs):
             return self._carry(self._load, method, statement, *args, **kwargs)
         return self._carry(self._execute, method, statement, *args, **kwargs)
 
     return noted
+
+
+def _is_attribute_load(statement: Any, arguments: dict[str, Any]) -> bool:
+    """Whether SQLAlchemy loads a relationship or what was expired, because it was asked for."""
+    options = arguments.get("execution_options") or {}
+    loading = options.get(_LOADING)
+    asked = getattr(loading, "_lazy_loaded_from", None) or getattr(loading, "_refresh_state", None)
+    return asked is not None and not _lasts(statement, options)
 
 
 def _lasts(statement: Any, options: Any) -> bool:
@@ -474,7 +499,6 @@ def _written(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def written(self: Session, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
-        self._wrote_by_statement = True
         return self._carry(self._write_through, method, *args, **kwargs)
 
     return written
@@ -517,18 +541,39 @@ def _committed(session: orm.Session) -> None:
         cast(Session, session)._restorer.forget_inserted()
 
 
+@event.listens_for(Session, "after_transaction_create")
+def _created(session: orm.Session, transaction: SessionTransaction) -> None:
+    ours = cast(Session, session)
+    if ours._reading or ours._opening_savepoint:
+        return
+    if ours.block is not None or ours.commits_late:
+        ours._snapshots[transaction] = Snapshot(session)
+
+
+@event.listens_for(Session, "after_flush")
+def _flushed(session: orm.Session, _: object) -> None:
+    if session.in_nested_transaction():
+        cast(Session, session)._restorer.keep_flushed(session)
+
+
 @event.listens_for(Session, "after_soft_rollback")
-def _rolled_back_for_good(session: orm.Session, _: SessionTransaction) -> None:
-    cast(Session, session)._restorer.take_keys_back()
+def _rolled_back_for_good(session: orm.Session, transaction: SessionTransaction) -> None:
+    ours = cast(Session, session)
+    ours._restorer.take_keys_back()
+    snapshot = ours._snapshots.pop(transaction, None)
+    if snapshot is not None and not ours._guarding:
+        snapshot.give_back()
 
 
 @event.listens_for(Session, "after_transaction_end")
 def _ended(session: orm.Session, transaction: SessionTransaction) -> None:
     if transaction is cast(Session, session)._failed_in:
         cast(Session, session)._failed_in = None
+    if session.get_nested_transaction() is None:
+        cast(Session, session)._restorer.let_go()
     if transaction.parent is None:
         ours = cast(Session, session)
-        ours._lost = ours._wrote_by_statement = False
+        ours._lost = False
         if ours._connection is not None:
             ours._warn_if_held()
         ours._connection, ours.wrote = None, False

@@ -134,7 +134,7 @@ class Transaction(Place):
             options["isolation_level"] = self._isolation_level
         special = bool(options) or self._read_only
         if session.idle():
-            session.release()  # what was only read before is no part of this transaction
+            session.begin_anew(special=special)
         elif special:
             raise TransactionOptionError(
                 next(iter(options), "read_only"), "a new transaction, and changes are waiting"

@@ -85,16 +85,19 @@ class Command:
 
 
 def send(client: httpx.Client, command: Command) -> httpx.Response:
-    """Send what a `curl URL [--json BODY]` sends, to the server of `client`."""
+    """Send what a `curl URL [--json BODY | -H HEADER -d BODY]` sends, to the server of `client`."""
     assert command.argv[0] == "curl", command.argv
     address, *options = command.argv[1:]
     url = urlsplit(address)
     target = f"{url.path}?{url.query}" if url.query else url.path
     if not options:
         return client.get(target)
-    assert options[0] == "--json", options
-    body: Any = json.loads(options[1])
-    return client.post(target, json=body)
+    if options[0] == "--json":
+        body: Any = json.loads(options[1])
+        return client.post(target, json=body)
+    assert options[::2] == ["-H", "-d"], options
+    name, _, value = options[1].partition(": ")
+    return client.post(target, content=options[3], headers={name: value})
 
 
 class Modules:

@@ -12,6 +12,9 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from sqlalchemy import Engine, String, create_engine, insert, make_url, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
 
 import fastapi_sqlalchemy
 from fastapi_sqlalchemy.exceptions import (
@@ -430,3 +433,28 @@ async def test_a_block_within_a_request_has_a_session_of_its_own(
         return independent and db.session is around
 
     assert (await get(app)).body == b"true"
+
+
+class Counting(DBSessionMiddleware):
+    """What 0.2.1 called with every request can still be overridden."""
+
+    served = 0
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        with db():
+            type(self).served += 1
+        return await super().dispatch(request, call_next)
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_subclass_of_the_middleware_dispatches_requests(sqlite_file_url: str) -> None:
+    app = FastAPI()
+    app.add_middleware(Counting, db_url=sqlite_file_url, commit_on_exit=True)
+
+    @app.get("/")
+    def names_of_users() -> list[str]:
+        return [user.name for user in db.session.query(User)]
+
+    answer = await get(app, "/")
+    assert (answer.status, answer.body) == (200, b'["Ada"]')
+    assert Counting.served == 1

@@ -32,7 +32,7 @@ async def test_a_crowd_of_requests_shares_a_pool_of_two(served: Served, write: b
             await Item.anew(name=name)
         return found + await Item.query.filter_by(name="pen").aall()
 
-    served.open("pen", engine_args={"pool_size": 2, "max_overflow": 0, "pool_timeout": 8})
+    served.open("pen", engine_args={"pool_size": 2, "max_overflow": 0, "pool_timeout": 30})
     app = served.app(commit_on_exit=True)
     function: Callable[..., object] = blocking if served.colour == "def" else awaited
     app.get("/", response_model=list[ItemOut])(function)
@@ -57,7 +57,7 @@ async def test_a_crowd_whose_dependencies_write_shares_a_pool_of_two(served: Ser
     async def awaited(item: Annotated[Any, Depends(adependency)]) -> None:
         await item.aupdate(name=f"{item.name}, served")
 
-    served.open(engine_args={"pool_size": 2, "max_overflow": 0, "pool_timeout": 8})
+    served.open(engine_args={"pool_size": 2, "max_overflow": 0, "pool_timeout": 30})
     client = served.client(served.app(blocking, awaited, commit_on_exit=True))
     guests = [f"guest {number:03}" for number in range(120)]
     statuses = await crowd(client, [f"/?name={name}" for name in guests])
@@ -82,7 +82,7 @@ async def test_requests_that_read_and_then_wait_hold_no_connection_meanwhile(
         await asyncio.wait_for(all_are_here.wait(), 20)
         return found + await Item.query.acount()
 
-    served.open("pen", engine_args={"pool_size": 5, "max_overflow": 0, "pool_timeout": 8})
+    served.open("pen", engine_args={"pool_size": 5, "max_overflow": 0, "pool_timeout": 30})
     client = served.client(served.app(blocking, awaited))
     assert await crowd(client, ["/"] * number) == [200] * number
     assert served.engines.peak <= 5
@@ -102,7 +102,7 @@ async def test_the_time_that_requests_wait_for_something_else_passes_for_all_at_
         await Item.query.aall()
         await asyncio.sleep(0.2)
 
-    served.open("pen", engine_args={"pool_size": 5, "max_overflow": 0, "pool_timeout": 8})
+    served.open("pen", engine_args={"pool_size": 5, "max_overflow": 0, "pool_timeout": 30})
     client = served.client(served.app(blocking, awaited))
     async with asyncio.timeout(10):
         assert await crowd(client, ["/"] * 100) == [200] * 100
@@ -125,7 +125,7 @@ async def test_requests_in_a_transaction_wait_for_a_connection_and_not_for_each_
             await Item.anew(name=name)
             await Item.query.aall()
 
-    served.open(engine_args={"pool_size": 1, "max_overflow": 0, "pool_timeout": 8})
+    served.open(engine_args={"pool_size": 1, "max_overflow": 0, "pool_timeout": 30})
     client = served.client(served.app(blocking, awaited))
     guests = [f"guest {number:03}" for number in range(60)]
     statuses = await crowd(client, [f"/?name={name}" for name in guests])
@@ -143,7 +143,7 @@ async def test_def_and_async_routes_share_what_there_is(served: Served) -> None:
     def blocking(name: str) -> None:
         Item.new(name=name)
 
-    served.open(engine_args={"pool_size": 1, "max_overflow": 0, "pool_timeout": 8})
+    served.open(engine_args={"pool_size": 1, "max_overflow": 0, "pool_timeout": 30})
     app = served.app(commit_on_exit=True)
     app.get("/def")(blocking)
     app.get("/async")(awaited)

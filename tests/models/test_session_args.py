@@ -170,3 +170,15 @@ def test_an_awaited_verb_of_a_route_with_a_path_parameter_uses_the_asyncio_drive
         finally:
             event.remove(Engine, "before_cursor_execute", note)
     assert drivers == [True, True, True]
+
+
+def test_a_record_saved_by_an_asyncio_driver_can_be_read_although_it_expires(
+    postgres_url: str,
+) -> None:
+    async def main() -> dict[str, Any]:
+        async with blog({"expire_on_commit": True}):
+            user = await User.anew(email="ada@x")
+            return (await user.aupdate(name="Ada")).to_dict()
+
+    with created(blog, postgres_url):
+        assert asyncio.run(main()) == {"id": 1, "email": "ada@x", "name": "Ada"}

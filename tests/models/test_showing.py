@@ -79,6 +79,27 @@ def test_to_dict_is_a_copy(verb: Verb, db: SQLAlchemy) -> None:
         assert user.email == "ada@x"
 
 
+def test_to_dict_of_a_record_just_saved_has_none_for_what_was_not_given(
+    verb: Verb, db: SQLAlchemy
+) -> None:
+    with verb.scope(db):
+        user = verb(User, "new", email="ada@x")
+        with sent() as statements:
+            assert verb.inside(user.to_dict) == {"id": user.id, "email": "ada@x", "name": None}
+    assert statements == []
+    assert user.to_dict() == {"id": user.id, "email": "ada@x", "name": None}
+
+
+def test_to_dict_of_a_record_just_saved_leaves_a_deferred_column_out(
+    verb: Verb, rooms: SQLAlchemy
+) -> None:
+    with verb.scope(rooms):
+        room = verb(Room, "new", floor=1, number=2)
+        with sent() as statements:
+            assert "notes" not in verb.inside(room.to_dict)
+    assert statements == []
+
+
 def test_to_dict_leaves_a_deferred_column_where_it_is(verb: Verb, rooms: SQLAlchemy) -> None:
     with verb.scope(rooms):
         verb(Room, "new", floor=1, number=2, notes="quiet")

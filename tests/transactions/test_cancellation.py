@@ -73,7 +73,7 @@ async def test_a_block_that_is_cancelled_while_a_statement_runs_rolls_back(
             async with cancelling(work) as cancel:
                 await until_waiting(other)
                 cancel()
-            await other.until(waiting=0)
+            other.until_waiting(0)
             await usable("contended")
     assert ran == []
 

@@ -2,29 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from fastapi_sqlalchemy import SQLAlchemy
-from fastapi_sqlalchemy.exceptions import ForeignKeyViolation, RolledBackError
+from fastapi_sqlalchemy.exceptions import ForeignKeyViolation
 from tests.shop import (
-    NOWHERE,
-    Entry,
     Item,
     db,
-    entries,
     ledger,
-    lent,
     names,
     open_ledger,
     open_shop,
 )
-from tests.statements import sent
-from tests.transactions.rivals import rival
-from tests.transactions.tools import Spoilt, execute, of_session, on_commit, seen, spoilt
+from tests.transactions.tools import execute, of_session, on_commit, seen
 from tests.verbs import Verb
 
 
@@ -274,143 +267,6 @@ def refused_at_the_end() -> Iterator[None]:
         yield
 
 
-def test_a_commit_that_fails_is_the_error_of_its_block(deferring: SQLAlchemy, verb: Verb) -> None:
-    ran: list[str] = []
-    with verb.scope(deferring):
-        with refused_at_the_end(), verb.within(lambda: deferring.transaction()):
-            verb(Entry, "new")
-            verb(Entry, "new", follows=NOWHERE)
-            verb.inside(lambda: deferring.on_commit(lambda: ran.append("hook")))
-        assert ran == []
-        assert verb.inside(lambda: lent(deferring)) == 0
-    assert entries() == []
-
-
-def test_the_session_is_usable_after_a_commit_that_failed(
-    deferring: SQLAlchemy, verb: Verb
-) -> None:
-    with verb.scope(deferring):
-        with refused_at_the_end(), verb.within(lambda: deferring.transaction()):
-            verb(Entry, "new", follows=NOWHERE)
-        assert verb(Entry.query, "count") == 0
-        verb(Entry, "new")
-        with verb.within(lambda: deferring.transaction()):
-            verb(Entry, "new")
-    assert entries() == [None, None]
-
-
-def test_a_new_record_is_as_it_was_after_a_commit_that_failed(
-    deferring: SQLAlchemy, verb: Verb
-) -> None:
-    with verb.scope(deferring):
-        entry = Entry(follows=NOWHERE)
-        with refused_at_the_end(), verb.within(lambda: deferring.transaction()):
-            verb(entry, "save")
-        assert inspect(entry).transient
-        assert verb.inside(entry.to_dict) == {"id": None, "follows": NOWHERE}
-
-
-def test_a_new_record_can_be_corrected_after_a_commit_that_failed(
-    deferring: SQLAlchemy, verb: Verb
-) -> None:
-    with verb.scope(deferring):
-        entry = Entry(follows=NOWHERE)
-        with refused_at_the_end(), verb.within(lambda: deferring.transaction()):
-            verb(entry, "save")
-        with verb.within(lambda: deferring.transaction()):
-            verb(entry, "update", follows=None)
-    assert entries() == [None]
-
-
-def test_a_changed_record_can_be_read_after_a_commit_that_failed(
-    deferring: SQLAlchemy, verb: Verb
-) -> None:
-    with verb.scope(deferring):
-        entry = verb(Entry, "new")
-        with refused_at_the_end(), verb.within(lambda: deferring.transaction()):
-            verb(entry, "update", follows=NOWHERE)
-        assert verb(Entry.query, "one") is entry
-        assert verb.inside(lambda: entry.follows) is None
-
-
-@pytest.mark.xfail(strict=False, reason="a rollback expires every record, as SQLAlchemy's does")
-def test_a_record_that_was_only_read_stays_loaded_after_a_commit_that_failed(
-    deferring: SQLAlchemy, verb: Verb
-) -> None:
-    with verb.scope(deferring):
-        entry = verb(Entry, "new")
-        with refused_at_the_end(), verb.within(lambda: deferring.transaction()):
-            verb(Entry, "new", follows=NOWHERE)
-        with sent() as statements:
-            assert verb.inside(lambda: entry.follows) is None
-    assert statements == []
-
-
-def test_an_inner_block_leaves_it_to_the_outermost_to_fail_at_commit(
-    deferring: SQLAlchemy, verb: Verb
-) -> None:
-    with verb.scope(deferring):
-        with refused_at_the_end(), verb.within(lambda: deferring.transaction()):
-            with verb.within(lambda: deferring.transaction()):
-                verb(Entry, "new", follows=NOWHERE)
-            verb(Entry, "new")
-        with verb.within(lambda: deferring.transaction()):
-            with spoilt(), verb.within(lambda: deferring.transaction()):
-                verb(Entry, "new", follows=NOWHERE)
-                raise Spoilt
-            verb(Entry, "new")
-    assert entries() == [None]
-
-
-@pytest.mark.parametrize("inner", [True, False], ids=["inner block", "save"])
-@pytest.mark.parametrize("whole", ["block", "scope"])
-def test_a_deadlock_on_mariadb_that_is_caught_does_not_let_the_rest_commit(
-    mysql_url: str, verb: Verb, inner: bool, whole: str
-) -> None:
-    open_shop(mysql_url, "one", "two")
-    ran: list[str] = []
-
-    def lose(two: Item) -> None:
-        if inner:
-            with verb.within(lambda: db.transaction()):
-                verb(two, "update", name="changed")
-        else:
-            verb(two, "update", name="changed")
-
-    def attempt() -> None:
-        block = (lambda: db(join=True)) if whole == "scope" else (lambda: db.transaction())
-        with verb.scope(db, commit_on_exit=whole == "scope"), verb.within(block):
-            one, two = verb(Item.query.order_by(Item.id), "all")
-            verb(Item, "new", name="before")
-            on_commit(verb, lambda: ran.append("hook"))
-            verb(one, "update", name="one, changed")
-            other.cross(held="two", wanted="one")
-            with pytest.raises(OperationalError, match="1213"):  # the server rolled back it all
-                lose(two)
-            other.leave()
-            verb(Item, "new", name="after")
-
-    with rival(mysql_url) as other, pytest.raises(RolledBackError):
-        attempt()
-    assert names() == ["one", "two"]
-    assert ran == []
-
-
-def test_a_lock_timeout_on_mariadb_that_is_caught_leaves_the_block_as_it_is(
-    mysql_url: str, verb: Verb
-) -> None:
-    options: dict[str, Any] = {"connect_args": {"init_command": "SET innodb_lock_wait_timeout = 1"}}
-    open_shop(mysql_url, "one", "two", engine_args=options)
-    with rival(mysql_url) as other, verb.scope(db), verb.within(lambda: db.transaction()):
-        verb(Item, "new", name="before")
-        two = verb(Item.query.filter_by(name="two"), "one")
-        other.hold("two")
-        with pytest.raises(OperationalError, match="1205"):  # the statement alone was given up
-            verb(two, "update", name="changed")
-        verb(Item, "new", name="after")
-    assert names() == ["after", "before", "one", "two"]
-
-
 IDENTITY = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
 KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL CONNECTION {}"}
 
@@ -423,50 +279,3 @@ def end_connection(verb: Verb, url: str) -> None:
     with engine.connect() as connection:
         connection.execute(text(KILL[dialect].format(connection_id)))
     engine.dispose()
-
-
-def test_a_lost_connection_fails_its_block_and_no_other(server_url: str, verb: Verb) -> None:
-    open_shop(server_url)
-
-    def block() -> None:
-        with verb.within(lambda: db.transaction()):
-            verb(Item, "new", name="before")
-            end_connection(verb, server_url)
-            verb(Item, "new", name="after")
-
-    with verb.scope(db):
-        with pytest.raises(DBAPIError):
-            block()
-        assert verb.inside(lent) == 0
-        with verb.within(lambda: db.transaction()):
-            verb(Item, "new", name="later")
-    assert names() == ["later"]
-
-
-@pytest.mark.parametrize("level", ["outermost", "inner"])
-def test_a_lost_connection_that_is_caught_does_not_let_the_rest_commit(
-    server_url: str, verb: Verb, level: str
-) -> None:
-    open_shop(server_url)
-
-    def lose() -> None:
-        if level == "inner":
-            with verb.within(lambda: db.transaction()):
-                end_connection(verb, server_url)
-                verb(Item, "new", name="lost")
-        else:
-            end_connection(verb, server_url)
-            verb(Item, "new", name="lost")
-
-    def block() -> None:
-        with verb.within(lambda: db.transaction()):
-            verb(Item, "new", name="before")
-            with pytest.raises(DBAPIError):
-                lose()
-            verb(Item, "new", name="after")
-
-    with verb.scope(db):
-        with pytest.raises(SQLAlchemyError):
-            block()
-        verb(Item, "new", name="later")
-    assert names() == ["later"]

@@ -13,32 +13,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from fastapi_sqlalchemy.exceptions import RolledBackError, TransactionOptionError
 from tests.shop import Item, db, lent, names, open_shop
-from tests.transactions.tools import Spoilt, execute, on_commit, seen, spoilt
+from tests.transactions.tools import Spoilt, execute, seen, spoilt
 from tests.verbs import Verb
 
 ONE_CONNECTION = {"engine_args": {"pool_size": 1, "max_overflow": 0}}
 """Every transaction of a colour on the same one, so that what one of them set the next one has."""
-
-
-def test_a_block_without_a_savepoint_commits_with_the_one_around_it(url: str, verb: Verb) -> None:
-    open_shop(url)
-    with verb.scope(db), verb.within(lambda: db.transaction()):
-        verb(Item, "new", name="outer")
-        with verb.within(lambda: db.transaction(savepoint=False)):
-            verb(Item, "new", name="inner")
-    assert names() == ["inner", "outer"]
-
-
-def test_an_exception_that_leaves_a_block_without_a_savepoint_takes_all(
-    home_url: str, verb: Verb
-) -> None:
-    open_shop(home_url)
-    with verb.scope(db), spoilt(), verb.within(lambda: db.transaction()):
-        verb(Item, "new", name="outer")
-        with verb.within(lambda: db.transaction(savepoint=False)):
-            verb(Item, "new", name="inner")
-            raise Spoilt
-    assert names() == []
 
 
 @contextmanager
@@ -53,100 +32,6 @@ def fail_within(verb: Verb, **options: Any) -> None:
     with suppress(Spoilt), verb.within(lambda: db.transaction(**options)):
         verb(Item, "new", name="failed")
         raise Spoilt
-
-
-def test_a_failed_block_without_a_savepoint_does_not_let_the_one_around_it_commit(
-    url: str, verb: Verb
-) -> None:
-    open_shop(url)
-    with verb.scope(db):
-        with rolled_back(), verb.within(lambda: db.transaction()):
-            verb(Item, "new", name="before")
-            fail_within(verb, savepoint=False)
-            verb(Item, "new", name="after")
-        assert seen(verb) == []
-        assert verb.inside(lent) == 0
-        verb(Item, "new", name="later")
-    assert names() == ["later"]
-
-
-def test_a_failed_block_without_a_savepoint_leaves_the_error_that_comes_after_it(
-    home_url: str, verb: Verb
-) -> None:
-    open_shop(home_url)
-    with verb.scope(db), spoilt(), verb.within(lambda: db.transaction()):
-        fail_within(verb, savepoint=False)
-        raise Spoilt
-    assert names() == []
-
-
-def test_a_failed_block_without_a_savepoint_takes_what_is_around_it_up_to_the_next_savepoint(
-    home_url: str, verb: Verb
-) -> None:
-    open_shop(home_url)
-    with verb.scope(db), verb.within(lambda: db.transaction()):
-        verb(Item, "new", name="outermost")
-        with rolled_back(), verb.within(lambda: db.transaction()):
-            verb(Item, "new", name="middle")
-            fail_within(verb, savepoint=False)
-        assert seen(verb) == ["outermost"]
-    assert names() == ["outermost"]
-
-
-def test_a_failed_block_two_levels_within_does_not_let_the_outermost_commit(
-    home_url: str, verb: Verb
-) -> None:
-    open_shop(home_url)
-    with verb.scope(db), rolled_back(), verb.within(lambda: db.transaction()):
-        verb(Item, "new", name="outermost")
-        with suppress(RolledBackError), verb.within(lambda: db.transaction(savepoint=False)):
-            verb(Item, "new", name="middle")
-            fail_within(verb, savepoint=False)
-    assert names() == []
-
-
-def test_a_failed_block_without_a_savepoint_does_not_let_the_scope_commit(
-    url: str, verb: Verb
-) -> None:
-    open_shop(url)
-    with rolled_back(), verb.scope(db, commit_on_exit=True):
-        verb(Item, "new", name="before")
-        fail_within(verb, savepoint=False)
-        verb(Item, "new", name="after")
-    assert names() == []
-
-
-def test_a_failed_block_with_a_savepoint_within_one_without_can_fail_alone(
-    home_url: str, verb: Verb
-) -> None:
-    open_shop(home_url)
-    with (
-        verb.scope(db),
-        verb.within(lambda: db.transaction()),
-        verb.within(lambda: db.transaction(savepoint=False)),
-    ):
-        verb(Item, "new", name="middle")
-        fail_within(verb)
-    assert names() == ["middle"]
-
-
-def test_no_hook_runs_where_the_outermost_block_refuses_to_commit(
-    home_url: str, verb: Verb
-) -> None:
-    open_shop(home_url)
-    ran: list[str] = []
-    with verb.scope(db), rolled_back(), verb.within(lambda: db.transaction()):
-        on_commit(verb, lambda: ran.append("hook"))
-        fail_within(verb, savepoint=False)
-    assert ran == []
-
-
-def test_the_outermost_block_needs_no_savepoint_to_roll_back(home_url: str, verb: Verb) -> None:
-    open_shop(home_url)
-    with verb.scope(db):
-        fail_within(verb, savepoint=False)
-        verb(Item, "new", name="pen")
-    assert names() == ["pen"]
 
 
 OUTERMOST: list[dict[str, Any]] = [

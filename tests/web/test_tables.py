@@ -1,5 +1,6 @@
 """Missing tables are created when an application starts, or at its first request."""
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -12,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, create_engine, event, exc, inspect, text
+from sqlalchemy import Engine, create_engine, event, exc, inspect, make_url, text
 
-from fastapi_sqlalchemy import DBSessionMiddleware
+from fastapi_sqlalchemy import DBSessionMiddleware, _tables
 from tests.interpreter import ROOT
 from tests.shop import Item, db, lent
 from tests.web.asgi import get, serving
@@ -208,7 +209,17 @@ def test_an_application_starts_although_its_database_is_out_of_reach(
     assert "out of reach" in caplog.text
 
 
-def test_tables_are_created_once_the_database_is_in_reach(tmp_path: Path) -> None:
+async def test_requests_that_come_first_at_once_all_find_the_tables(url: str) -> None:
+    db.init(url)
+    app = serving(counting(), db)
+    answers = await asyncio.gather(*(get(app, path) for path in ("/async", "/def") * 4))
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"0")] * 8
+
+
+def test_tables_are_created_once_the_database_is_in_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tables, "_PAUSE", 0)
     db.init(f"sqlite:///{tmp_path / 'later' / 'test.db'}")
     with TestClient(serving(counting(), db), raise_server_exceptions=False) as client:
         assert client.get("/def").status_code == 500
@@ -225,7 +236,9 @@ def closed_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("colour", ["def", "async"])
-@pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
+@pytest.mark.parametrize(
+    "driver", ["postgresql+psycopg", "postgresql+asyncpg", "mysql+pymysql", "mysql+aiomysql"]
+)
 def test_an_application_starts_although_no_server_listens(
     closed_port: int, driver: str, colour: str
 ) -> None:
@@ -235,6 +248,59 @@ def test_an_application_starts_although_no_server_listens(
         pytest.raises(exc.OperationalError),
     ):
         client.get(f"/{colour}")
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes every connection and never says a word."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        yield silent.getsockname()[1]
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg", "mysql+aiomysql"])
+def test_an_application_starts_although_its_server_never_answers(
+    silent_port: int, driver: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_tables, "_PATIENCE", 0.1)
+    monkeypatch.setattr(_tables, "_PATIENCE_LATER", 0.1)
+    db.init(f"{driver}://somebody:secret@127.0.0.1:{silent_port}/nothing")
+    app = serving(FastAPI(), db)
+    app.get("/health")(lambda: "fine")
+    with TestClient(app) as client:
+        assert client.get("/health").json() == "fine"
+    assert "out of reach" in caplog.text
+
+
+def test_a_database_that_does_not_exist_does_not_keep_an_application_from_starting(
+    server_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = make_url(server_url).set(database="nowhere")
+    names = [url.drivername]
+    if url.get_backend_name() == "postgresql":
+        names.append("postgresql+asyncpg")
+    for name in names:
+        db.init(url.set(drivername=name).render_as_string(hide_password=False))
+        with TestClient(serving(FastAPI(), db)):
+            assert "out of reach" in caplog.text
+        caplog.clear()
+
+
+def test_requests_pause_between_attempts_to_reach_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr(_tables, "monotonic", lambda: next(clock))
+    db.init(f"sqlite:///{tmp_path / 'later' / 'test.db'}")
+    app = serving(FastAPI(), db)
+    app.get("/health")(lambda: "fine")
+    with TestClient(app) as client:
+        caplog.clear()
+        for _ in range(5):
+            assert client.get("/health").json() == "fine"
+    # the first attempt takes one tick, and the pause after it ten, of which each request is one
+    assert len(caplog.records) == 1
 
 
 def test_a_warning_about_a_database_out_of_reach_hides_the_password(
