@@ -91,7 +91,8 @@ def refuse_hidden_verbs(model: type, verbs_of: type) -> None:
 def _refuse(model: type, names: set[str], verbs_of: type) -> None:
     verbs = {
         name
-        for name, value in vars(verbs_of).items()
+        for ancestor in verbs_of.__mro__
+        for name, value in vars(ancestor).items()
         if isinstance(value, FunctionType | classmethod) and not name.startswith("_")
     }
     if hidden := names & verbs:

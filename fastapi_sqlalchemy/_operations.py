@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
 from sqlalchemy import Select, orm
 from sqlalchemy.engine import ScalarResult
 
 from ._types import R, T
 
-__all__ = ["Operation", "Read", "Write"]
+__all__ = ["Operation", "Perform", "Read", "Send", "Steps", "Write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +47,30 @@ class Write(Generic[R]):
     undo: Callable[[], None] | None = None
 
 
-Operation = Read[R] | Write[R]
+@dataclass(frozen=True, slots=True)
+class Send(Generic[R]):
+    """Statements that change rows: all of them or none, and committed as a `Write` is.
+
+    What the session had to flush goes before them.
+    """
+
+    send: Callable[[orm.Session], R]
+
+
+class Perform(Protocol):
+    """Has a session do one step of several."""
+
+    def __call__(self, step: Operation[R]) -> R: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Steps(Generic[R]):
+    """Operations of which a later one depends on what became of an earlier one.
+
+    Each is done as if it came alone: they are one transaction only where one is around them.
+    """
+
+    take: Callable[[Perform], R]
+
+
+Operation = Read[R] | Write[R] | Send[R] | Steps[R]

@@ -77,12 +77,11 @@ class Restorer:
                 state._commit_all(state.dict, session.identity_map)
 
     def note(self, session: orm.Session) -> None:
-        """Before a flush: what it is about to touch."""
-        self._before = [
-            _Memory.of(record)
-            for records in (session.new, session.dirty, session.deleted)
-            for record in records
-        ]
+        """Before a flush: what it is about to touch, beside what an earlier one touched."""
+        noted = {memory.state for memory in self._before}
+        pending = (*session.new, *session.dirty, *session.deleted)
+        found = [_Memory.of(record) for record in pending]
+        self._before += [memory for memory in found if memory.state not in noted]
 
     def note_others(self, session: orm.Session) -> None:
         """On a rollback, before SQLAlchemy expires them: the records it did not touch."""
@@ -113,6 +112,10 @@ class Restorer:
     def let_go(self) -> None:
         """After the last savepoint."""
         self._flushed = []
+
+    def note_inserted(self, state: orm.InstanceState[Any], values: Values) -> None:
+        """After an INSERT that no flush has sent: what the caller gave of the record."""
+        self._inserted.append((state, values))
 
     def forget_inserted(self) -> None:
         """After a commit."""

@@ -17,11 +17,13 @@ __all__ = [
     "BlockingCallWarning",
     "CheckViolation",
     "ConcurrencyError",
+    "ConflictTargetError",
     "FastAPISQLAlchemyError",
     "ForeignKeyViolation",
     "HeldConnectionWarning",
     "IntegrityError",
     "LateCommitWarning",
+    "MissingCriterionError",
     "MissingDriverError",
     "MissingSessionError",
     "MultipleRecordsFoundError",
@@ -30,13 +32,16 @@ __all__ = [
     "RecordNotFoundError",
     "ReservedNameError",
     "RolledBackError",
+    "RowError",
     "SessionClosedError",
     "SessionNotInitialisedError",
     "StaleRecordError",
+    "SeveralTablesError",
     "SyncInAsyncError",
     "TransactionOptionError",
     "UniqueViolation",
     "UnknownNameError",
+    "UpsertUnsupportedError",
 ]
 
 
@@ -163,20 +168,95 @@ class MissingDriverError(FastAPISQLAlchemyError, ImportError):
 class UnknownNameError(FastAPISQLAlchemyError, exc.InvalidRequestError, AttributeError, TypeError):
     """A keyword that is no attribute of the model.
 
-    `model` is the model's name, `unknown` the keyword, `closest` the likeliest right one or None.
+    `model` is the model's name, `unknown` the keyword, `closest` the likeliest right one or None,
+    `row` the index of the row it stands in, where there are rows.
     It is what SQLAlchemy raises for `filter_by()`, what Python raises for an attribute and what
     it raises for an argument.
     """
 
-    def __init__(self, verb: str, model: str, unknown: str, known: Iterable[str]) -> None:
+    def __init__(
+        self,
+        verb: str,
+        model: str,
+        unknown: str,
+        known: Iterable[str],
+        *,
+        kind: str = "attributes",
+        row: int | None = None,
+    ) -> None:
         known = sorted(known)
         matches = difflib.get_close_matches(unknown, known, n=1)
-        self.model, self.unknown = model, unknown
+        self.model, self.unknown, self.row = model, unknown, row
         self.closest = matches[0] if matches else None
         hint = f"Did you mean `{self.closest}`?" if matches else f"It has: {', '.join(known)}."
+        where = "" if row is None else f" in row {row}"
+        lacking = "which it does not have" if kind == "attributes" else "which is none of them"
         super().__init__(
-            f"{verb}() expected attributes of {model}, found `{unknown}`, which it does not have."
-            f"\n\n{hint}"
+            f"{verb}() expected {kind} of {model}{where}, found `{unknown}`, {lacking}.\n\n{hint}"
+        )
+
+
+class RowError(FastAPISQLAlchemyError, TypeError, ValueError):
+    """A row of `insert_many()` or `upsert()` is not one. `row` is its index."""
+
+    def __init__(self, verb: str, row: int, expected: str, found: str) -> None:
+        self.row = row
+        super().__init__(f"{verb}() expected {expected}, found {found} in row {row}; nothing stays")
+
+
+class MissingCriterionError(FastAPISQLAlchemyError, exc.InvalidRequestError):
+    """`update()` or `delete()` of a query would change every row.
+
+    `verb` is the one of the two, `model` the model's name.
+    """
+
+    def __init__(self, verb: str, model: str) -> None:
+        self.verb, self.model = verb, model
+        super().__init__(
+            f"{verb}() expected a query of {model} with a criterion or a limit, found one that "
+            "means every row.\n\n"
+            f"Narrow it with `filter_by()` or `where()`, or say `{verb}(..., all_rows=True)`."
+        )
+
+
+class SeveralTablesError(FastAPISQLAlchemyError, exc.InvalidRequestError):
+    """One statement cannot change what stands in several tables (joined-table inheritance).
+
+    `model` is the model's name, `tables` are those it would take.
+    """
+
+    def __init__(self, verb: str, model: str, tables: Iterable[str], way_out: str) -> None:
+        self.model, self.tables = model, tuple(tables)
+        super().__init__(
+            f"{verb}() expected the rows of one table, found those of {model}: "
+            f"{', '.join(self.tables)}.\n\n{way_out}"
+        )
+
+
+class ConflictTargetError(FastAPISQLAlchemyError, exc.InvalidRequestError, ValueError):
+    """`upsert(on=...)` names what no unique constraint covers, so that nothing can conflict.
+
+    `model` is the model's name, `found` the names given, `targets` those that could be given.
+    """
+
+    def __init__(self, model: str, found: Iterable[str], targets: Iterable[Iterable[str]]) -> None:
+        self.model, self.found = model, tuple(found)
+        self.targets = tuple(tuple(names) for names in targets)
+        could = "; ".join(", ".join(names) for names in self.targets)
+        super().__init__(
+            f"upsert() expected the names of a primary key, unique constraint or unique index of "
+            f"{model}, found ({', '.join(self.found)}).\n\nIt has: {could}."
+        )
+
+
+class UpsertUnsupportedError(FastAPISQLAlchemyError, NotImplementedError):
+    """The database has no upsert that is known here. `dialect` is SQLAlchemy's name of it."""
+
+    def __init__(self, dialect: str) -> None:
+        self.dialect = dialect
+        super().__init__(
+            "upsert() expected PostgreSQL, SQLite, MariaDB or MySQL, found the dialect "
+            f"`{dialect}`.\n\nUse `update_or_create()`, a row at a time."
         )
 
 

@@ -17,8 +17,10 @@ from . import _records
 from ._lifecycle import refuse_coroutines
 from ._names import check_arguments, check_values, refuse_hidden_verbs
 from ._types import T
+from .creating import CreatingVerbs
 from .query import Query
 from .scope import scopes_of
+from .writing import WritingVerbs
 
 __all__ = ["ActiveRecord", "ModelBase"]
 
@@ -30,7 +32,7 @@ class _QueryOf:
         return Query(owner)
 
 
-class ActiveRecord:
+class ActiveRecord(CreatingVerbs, WritingVerbs):
     """The verbs that `ModelBase` and every `db.Base` share."""
 
     __verbs_of__: ClassVar[type[ActiveRecord]]

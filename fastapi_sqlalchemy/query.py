@@ -12,17 +12,17 @@ from typing import Any, cast
 from sqlalchemy import Select, exc, func, literal_column, select
 from sqlalchemy.engine import ScalarResult
 
-from ._chain import Chain
 from ._names import mapper_of
 from ._operations import Read
 from ._types import Criterion, T
+from .bulk import BulkWrites
 from .exceptions import MultipleRecordsFoundError, RecordNotFoundError
 from .scope import scopes_of
 
 __all__ = ["Query"]
 
 
-class Query(Chain[T]):
+class Query(BulkWrites[T]):
     """What to ask about one model; nothing is sent before a terminal.
 
     `str(query)` is the SQL with placeholders, `query.statement` the `Select`, and SQLAlchemy's

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
@@ -25,8 +25,9 @@ from . import sqlite
 from ._cleanup import never_hiding
 from ._deletion import WITH_DELETED, expire_partial, is_deleted
 from ._home import Home, callers_level
+from ._loaded import load_expired_of
 from ._loss import Loss, first_error, loss_by
-from ._operations import Operation, Read, Write
+from ._operations import Operation, Read, Send, Write
 from ._restore import Restorer, Snapshot
 from ._shield import uninterrupted
 from ._stale import typed
@@ -36,6 +37,9 @@ from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedErr
 from .hooks import Hooks
 
 __all__ = ["Position", "Session"]
+
+S = TypeVar("S")
+"""What a step returns."""
 
 _LOADING: Final = "_sa_orm_load_options"
 """An execution option of the statements of SQLAlchemy's loaders and of its legacy query."""
@@ -119,7 +123,15 @@ class Session(orm.Session):
         position.check(self)
         if isinstance(operation, Read):
             return self._read(operation)
-        return self._write(operation)
+        if isinstance(operation, Write):
+            return self._write(operation)
+        if isinstance(operation, Send):
+            return self._send(operation)
+
+        def perform(step: Operation[S]) -> S:
+            return self._perform(step, position)
+
+        return operation.take(perform)
 
     def _read(self, operation: Read[R]) -> R:
         if self._reads_within():
@@ -148,7 +160,7 @@ class Session(orm.Session):
             )
         commit = operation.commit
         if commit is None:
-            commit = self.block is None and not self.commits_late
+            commit = self.commits_at_once
         elif commit:
             self._refuse_within_a_block("commit=True")
         if not self._is_clean():
@@ -164,13 +176,50 @@ class Session(orm.Session):
             raise
         with self._undoing(operation.undo) as savepoint:
             self.flush()
-            self._load_expired(*operation.records)
+            load_expired_of(self, *operation.records)
             savepoint.release()
             if commit:
                 super().commit()
         if commit and self.expire_on_commit and not self.home.attributes_load:
-            self._read(Read(lambda _: self._load_expired(*operation.records)))
+            self._read(Read(lambda _: load_expired_of(self, *operation.records)))
         return result
+
+    def _send(self, operation: Send[R]) -> R:
+        if not self._is_clean():
+            self._restorer.note_waiting(self, ())
+        with self._undoing() as savepoint:
+            self.flush()
+            self._restorer.note_others(self)  # before a statement changes what they hold
+            result = operation.send(self)
+            savepoint.release()
+            if self.commits_at_once:
+                self.commit()
+        return result
+
+    def flush_on_the_way(self) -> None:
+        """Flush between statements: a failure after it gives these records back as well."""
+        self._restorer.note(self)
+        self.flush()
+
+    def account_for_inserted(self, records: Iterable[Any], rows: Iterable[dict[str, Any]]) -> None:
+        """Let a rollback take back records that an INSERT has returned.
+
+        Args:
+            records: They; a rollback leaves them no row, and so no place in the session.
+            rows: What was given for each, and stays then.
+        """
+        transaction = self.get_nested_transaction() or self.get_transaction()
+        assert transaction is not None  # that of the INSERT
+        for record, values in zip(records, rows, strict=True):
+            state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
+            # to SQLAlchemy they are loaded, as if their rows had been there before
+            transaction._new[state] = True
+            self._restorer.note_inserted(state, values)
+
+    @property
+    def commits_at_once(self) -> bool:
+        """Whether a write is a transaction of its own."""
+        return self.block is None and not self.commits_late
 
     @contextmanager
     def _undoing(self, undo: Callable[[], None] | None) -> Iterator[_Savepoint]:
@@ -196,14 +245,6 @@ class Session(orm.Session):
         finally:
             self._guarding = False
             self._restorer.forget()
-
-    def _load_expired(self, *records: object) -> None:
-        """Load what the database decided, so that no attribute runs SQL after the save."""
-        for record in records:
-            state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
-            columns = state.mapper.column_attrs.keys()
-            if state.persistent and (expired := state.expired_attributes.intersection(columns)):
-                self.refresh(record, expired)
 
     def idle(self) -> bool:
         """Whether nothing is pending and nothing was written: a transaction, if any, only read."""

@@ -127,5 +127,6 @@ def refuse_writes(connection: Connection) -> None:
 def _writes(statement: str, context: ExecutionContext) -> bool:
     compiled = cast("Compiled | None", getattr(context, "compiled", None))
     if compiled is not None and getattr(compiled.statement, "is_select", False):
-        return False  # it may start with WITH
+        # it may start with WITH; and a row can be locked in no other way than with all of them
+        return getattr(compiled.statement, "_for_update_arg", None) is not None
     return _WRITES.match(statement) is not None

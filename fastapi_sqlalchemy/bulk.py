@@ -1,0 +1,109 @@
+"""What a query can do to all the rows it finds, in one statement.
+
+The unit of work is not asked: neither its events nor the cascades of relationships happen, only
+those of the database.  The session's loaded records are right afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _changes
+from ._chain import Chain
+from ._operations import Send
+from ._types import T
+from .scope import scopes_of
+
+__all__ = ["BulkWrites"]
+
+
+class BulkWrites(Chain[T]):
+    """The terminals of a query that change rows."""
+
+    __slots__ = ()
+
+    def update(
+        self, values: Mapping[Any, Any] | None = None, /, *, all_rows: bool = False, **eq: Any
+    ) -> int:
+        """Set columns of every row that is found, in one UPDATE.
+
+        Values may be SQL, and keys may be attributes. Where the query has more than a WHERE, its
+        rows are found by a subquery.
+
+        >>> User.query.filter_by(name="Ada").update(age=37)
+        1
+        >>> User.query.filter(User.age > 40).update({User.age: User.age + 1})
+        1
+        >>> User.get(name="Grace").age
+        86
+        >>> User.query.update(age=None)
+        Traceback (most recent call last):
+            ...
+        fastapi_sqlalchemy.exceptions.MissingCriterionError: update() expected a query of User ...
+        >>> User.query.update(age=None, all_rows=True)
+        2
+
+        Args:
+            values: What to set, by attribute or by its name.
+            all_rows: True where the query has no criterion, to say that this is meant.
+            eq: More of it, by name.
+
+        Returns:
+            How many rows were found, those that had the values already included.
+
+        Raises:
+            MissingCriterionError: The query has neither a criterion nor a limit.
+            UnknownNameError: A name is no column of the model.
+            SeveralTablesError: The columns are in several tables (joined-table inheritance).
+            IntegrityError: The database refused the change (`sqlalchemy.exc`); nothing was changed.
+        """
+        return scopes_of(self._model).run(self._update({**(values or {}), **eq}, all_rows))
+
+    async def aupdate(
+        self, values: Mapping[Any, Any] | None = None, /, *, all_rows: bool = False, **eq: Any
+    ) -> int:
+        """Awaitable twin of `update`."""
+        return await scopes_of(self._model).arun(self._update({**(values or {}), **eq}, all_rows))
+
+    def delete(self, *, all_rows: bool = False) -> int:
+        """Delete every row that is found, in one DELETE.
+
+        Relationships do not cascade: rows that refer to these go where the database says so
+        (`ON DELETE CASCADE`), else it refuses.
+
+        >>> User.query.filter_by(name="Grace").delete()
+        1
+
+        Args:
+            all_rows: True where the query has no criterion, to say that this is meant.
+
+        Returns:
+            How many rows were deleted.
+
+        Raises:
+            MissingCriterionError: The query has neither a criterion nor a limit.
+            SeveralTablesError: The rows are in several tables (joined-table inheritance).
+            IntegrityError: The database refused it (`sqlalchemy.exc`); nothing was deleted.
+        """
+        return scopes_of(self._model).run(self._delete(all_rows))
+
+    async def adelete(self, *, all_rows: bool = False) -> int:
+        """Awaitable twin of `delete`."""
+        return await scopes_of(self._model).arun(self._delete(all_rows))
+
+    def _update(self, values: Mapping[Any, Any], all_rows: bool) -> Send[int]:  # noqa: FBT001
+        return _changes.update(self._found(), values, all_rows=all_rows)
+
+    def _delete(self, all_rows: bool) -> Send[int]:  # noqa: FBT001
+        return _changes.delete(self._found(), all_rows=all_rows)
+
+    def _found(self) -> _changes.Found:
+        return _changes.Found(
+            self._model,
+            self._statement,
+            self._options,
+            joined=self._joined,
+            limited=self._sliced,
+            distinct=self._distinct,
+        )
