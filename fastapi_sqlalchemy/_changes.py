@@ -107,13 +107,15 @@ class Found:
         return tuple_(*theirs).in_(chosen)
 
 
-def update(found: Found, values: Mapping[Any, Any], *, all_rows: bool) -> Send[int]:
+def update(
+    found: Found, values: Mapping[Any, Any], *, all_rows: bool, verb: str = "update"
+) -> Send[int]:
     names = {_name(key): value for key, value in values.items()}
     if not names:
         raise TypeError("update() expected attributes to set, found none")
     mapper = _owner(found.mapper, names)
     if not all_rows:
-        found.require_criterion("update")
+        found.require_criterion(verb)
     statement = found.select_for(make_update(mapper.class_).values(names), mapper)
     computed = {name for name, value in names.items() if _is_sql(value)}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import _changes
 from ._chain import Chain
+from ._deletion import deletion_of
 from ._operations import Send
 from ._types import T
 from .scope import scopes_of
@@ -66,17 +67,19 @@ class BulkWrites(Chain[T]):
         """Awaitable twin of `update`."""
         return await scopes_of(self._model).arun(self._update({**(values or {}), **eq}, all_rows))
 
-    def delete(self, *, all_rows: bool = False) -> int:
+    def delete(self, *, all_rows: bool = False, force: bool = False) -> int:
         """Delete every row that is found, in one DELETE.
 
         Relationships do not cascade: rows that refer to these go where the database says so
-        (`ON DELETE CASCADE`), else it refuses.
+        (`ON DELETE CASCADE`), else it refuses. Rows of a model with `SoftDeleteMixin` are marked
+        as deleted, by one UPDATE.
 
         >>> User.query.filter_by(name="Grace").delete()
         1
 
         Args:
             all_rows: True where the query has no criterion, to say that this is meant.
+            force: Delete rows that would be marked otherwise.
 
         Returns:
             How many rows were deleted.
@@ -86,17 +89,20 @@ class BulkWrites(Chain[T]):
             SeveralTablesError: The rows are in several tables (joined-table inheritance).
             IntegrityError: The database refused it (`sqlalchemy.exc`); nothing was deleted.
         """
-        return scopes_of(self._model).run(self._delete(all_rows))
+        return scopes_of(self._model).run(self._delete(all_rows, force))
 
-    async def adelete(self, *, all_rows: bool = False) -> int:
+    async def adelete(self, *, all_rows: bool = False, force: bool = False) -> int:
         """Awaitable twin of `delete`."""
-        return await scopes_of(self._model).arun(self._delete(all_rows))
+        return await scopes_of(self._model).arun(self._delete(all_rows, force))
 
     def _update(self, values: Mapping[Any, Any], all_rows: bool) -> Send[int]:  # noqa: FBT001
         return _changes.update(self._found(), values, all_rows=all_rows)
 
-    def _delete(self, all_rows: bool) -> Send[int]:  # noqa: FBT001
-        return _changes.delete(self._found(), all_rows=all_rows)
+    def _delete(self, all_rows: bool, force: bool) -> Send[int]:  # noqa: FBT001
+        marks = None if force else deletion_of(self._model)
+        if marks is None:
+            return _changes.delete(self._found(), all_rows=all_rows)
+        return _changes.update(self._found(), marks, all_rows=all_rows, verb="delete")
 
     def _found(self) -> _changes.Found:
         return _changes.Found(

@@ -151,13 +151,7 @@ class Session(orm.Session):
         return within or self._binds.one_view
 
     def _write(self, operation: Write[R]) -> R:
-        if self.within_flush:
-            raise exc.InvalidRequestError(
-                "expected no verb that writes in a method that a flush calls, found one"
-                "\n\n"
-                "Set attributes, or `db.session.add()` a record: what `before_save` adds is part "
-                "of the same flush. In `after_commit` every verb works."
-            )
+        self._refuse_within_a_flush()
         commit = operation.commit
         if commit is None:
             commit = self.commits_at_once
@@ -184,16 +178,26 @@ class Session(orm.Session):
             self._read(Read(lambda _: load_expired_of(self, *operation.records)))
         return result
 
+    def _refuse_within_a_flush(self) -> None:
+        if self.within_flush:
+            raise exc.InvalidRequestError(
+                "expected no verb that writes in a method that a flush calls, found one"
+                "\n\n"
+                "Set attributes, or `db.session.add()` a record: what `before_save` adds is part "
+                "of the same flush. In `after_commit` every verb works."
+            )
+
     def _send(self, operation: Send[R]) -> R:
+        self._refuse_within_a_flush()
         if not self._is_clean():
             self._restorer.note_waiting(self, ())
-        with self._undoing() as savepoint:
+        with self._undoing(None) as savepoint:
             self.flush()
             self._restorer.note_others(self)  # before a statement changes what they hold
             result = operation.send(self)
             savepoint.release()
             if self.commits_at_once:
-                self.commit()
+                super().commit()
         return result
 
     def flush_on_the_way(self) -> None:

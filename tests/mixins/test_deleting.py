@@ -359,3 +359,24 @@ def test_a_failing_commit_leaves_the_record_undeleted(
         event.remove(session, "before_commit", fail)
         assert mine.deleted_at is None
         assert verb(Article, "get", article.id) is mine
+
+
+def test_all_that_a_query_finds_is_marked_by_one_update(
+    verb: Verb, db: SQLAlchemy, article: Article
+) -> None:
+    with verb.scope(db):
+        with sent() as statements:
+            assert verb(Article.query.filter_by(id=article.id), "delete") == 1
+        assert verbs_of(statements)[0] == "UPDATE"
+        assert verb(Article.query, "count") == 0
+        assert verb(Article.query.with_deleted(), "count") == 1
+    assert rows(db, Article) == 1
+
+
+def test_all_that_a_query_finds_is_really_deleted_by_force(
+    verb: Verb, db: SQLAlchemy, article: Article
+) -> None:
+    with verb.scope(db):
+        comments = Comment.query.filter_by(article_id=article.id)
+        assert verb(comments, "delete", force=True) == 2
+    assert rows(db, Comment) == 0
