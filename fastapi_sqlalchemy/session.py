@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
 from sqlalchemy.engine import Result
@@ -25,14 +25,12 @@ from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
 from ._operations import Operation, Read, Write
 from ._restore import Restorer
+from ._strict import LOADING, refuse_lazy_load
 from ._types import R
 from .engines import Binds
 from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedError
 
 __all__ = ["Position", "Session"]
-
-_LOADING: Final = "_sa_orm_load_options"
-"""An execution option of the statements that SQLAlchemy's own loaders run."""
 
 
 class Position(Protocol):
@@ -411,7 +409,8 @@ def _noted(name: str) -> Callable[..., Any]:
     def noted(self: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
         options = kwargs.get("execution_options") or ()
-        if name == "execute" and _LOADING in options and getattr(statement, "is_select", False):
+        if name == "execute" and LOADING in options and getattr(statement, "is_select", False):
+            refuse_lazy_load(statement, options)
             return self._carry(self._load, method, statement, *args, **kwargs)
         return self._carry(self._execute, method, statement, *args, **kwargs)
 
