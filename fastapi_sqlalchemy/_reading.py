@@ -131,22 +131,24 @@ class Reading(Chain[T]):
 
     def _first_or_404(self, description: str | None) -> Read[T]:
         kind = answered(RecordNotFoundError)
-        return self._needed(self._first(), kind, "first", description)
+        return self._needed(self._first(), kind, instead="first", description=description)
 
     def _needed(
         self,
         asked: Read[T | None],
         kind: type[RecordNotFoundError],
+        *,
         instead: str,
-        description: str | None,
+        description: str | None = None,
+        shown: Callable[[], object] | None = None,
     ) -> Read[T]:
-        """The same question, where absence is an error."""
+        """The same question, where absence is an error that shows this query, or another."""
 
         def ask(session: orm.Session) -> T:
             if (found := asked.ask(session)) is None:
-                raise kind(
-                    self._model.__name__, str(self), instead=instead, description=description
-                )
+                query = self if shown is None else shown()
+                name = self._model.__name__
+                raise kind(name, str(query), instead=instead, description=description)
             return found
 
         return Read(ask)
@@ -219,7 +221,9 @@ class Reading(Chain[T]):
 
     def _one_or_404(self, description: str | None) -> Read[T]:
         kind = answered(RecordNotFoundError)
-        return self._needed(self._one_or_none(), kind, "one_or_none", description)
+        return self._needed(
+            self._one_or_none(), kind, instead="one_or_none", description=description
+        )
 
     def count(self) -> int:
         """How many match: records each once, rows as they are; a limit counts within it.

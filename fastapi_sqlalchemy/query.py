@@ -183,7 +183,7 @@ class Query(Columns[T]):
         return await scopes_of(self._model).arun(self._get_one(ident))
 
     def _get_one(self, ident: Any) -> Read[T]:
-        return self._needed(self._get(ident), RecordNotFoundError, "get", None)
+        return self._get_needed(ident, RecordNotFoundError)
 
     def get_or_404(self, ident: Any, description: str | None = None) -> T:
         """The record with this primary key; where there is none, an HTTP answer 404.
@@ -201,8 +201,18 @@ class Query(Columns[T]):
         """Awaitable twin of `get_or_404`."""
         return await scopes_of(self._model).arun(self._get_or_404(ident, description))
 
-    def _get_or_404(self, ident: Any, description: str | None) -> Read[T]:
-        return self._needed(self._get(ident), answered(RecordNotFoundError), "get", description)
+    def _get_or_404(self, ident: Any, description: str | None = None) -> Read[T]:
+        return self._get_needed(ident, answered(RecordNotFoundError), description)
+
+    def _get_needed(
+        self, ident: Any, kind: type[RecordNotFoundError], description: str | None = None
+    ) -> Read[T]:
+        def shown() -> Query[T]:
+            return self.filter(*_key_criteria(self._model, ident))
+
+        return self._needed(
+            self._get(ident), kind, instead="get", description=description, shown=shown
+        )
 
     def _count(self) -> Read[int]:
         rows = self._statement.order_by(None)
