@@ -12,7 +12,7 @@ from sqlalchemy.orm import RelationshipProperty, UserDefinedOption
 
 from .exceptions import LazyLoadError
 
-__all__ = ["LOADING", "STRICT", "refuse_lazy_load", "strict_execution"]
+__all__ = ["LOADING", "STRICT", "refuse_lazy_load"]
 
 LOADING: Final = "_sa_orm_load_options"
 """Execution option of the statements that SQLAlchemy sends to load what a record lacks."""
@@ -25,8 +25,8 @@ class _Strict(UserDefinedOption):
 
 STRICT: Final = _Strict()
 
-strict_execution: Final = {"fastapi_sqlalchemy_strict": True}
-"""Told from a lazy load by these are the further statements of the query: `immediateload()`."""
+_PART_OF_A_QUERY: Final = "sa_top_level_orm_context"
+"""One that only the further statements of a query have: those of `immediateload()`."""
 
 
 def refuse_lazy_load(statement: Any, options: Any) -> None:
@@ -35,16 +35,15 @@ def refuse_lazy_load(statement: Any, options: Any) -> None:
     Raises:
         LazyLoadError: It is one.
     """
-    loading = options[LOADING]
+    loading, compiling = options[LOADING], statement._compile_options
     owner = loading._lazy_loaded_from
     if owner is not None:
-        marked = STRICT in statement._with_options
-        if marked and not strict_execution.keys() <= dict(options).keys():
-            raise _error(owner, statement._compile_options._current_path[-1].key)
+        if STRICT in statement._with_options and _PART_OF_A_QUERY not in options:
+            raise _error(owner, compiling._current_path[-1].key)
     elif (owner := loading._refresh_state) is not None and STRICT in owner.load_options:
         # an expired attribute is no surprise: the session itself forgot it, at a commit
-        deferred = (loading._only_load_props or set()) - owner.expired_attributes
-        if deferred and not owner.expired:
+        deferred = set(compiling._only_load_props or ()) - owner.expired_attributes
+        if deferred:
             raise _error(owner, min(deferred))
 
 

@@ -17,7 +17,7 @@ from ._eager import loaders
 from ._names import mapper_of
 from ._operations import Read
 from ._reading import Found
-from ._strict import STRICT, strict_execution
+from ._strict import STRICT
 from ._types import AnySelect, Criterion, R, T
 from .exceptions import RecordNotFoundError, answered
 from .rows import Columns
@@ -82,8 +82,7 @@ class Query(Columns[T]):
         Records that the session had before stay as they were loaded. A session of SQLAlchemy's
         own, which knows nothing of it, goes on loading.
         """
-        statement = self._statement.execution_options(**strict_execution)
-        return self._with(statement, options=(*self._options, STRICT))
+        return self.options(STRICT)
 
     def union(self, *queries: Query[T]) -> Self:
         """The records of this query or of any of the others, each once.

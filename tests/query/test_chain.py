@@ -178,6 +178,37 @@ def test_a_subclass_of_the_query_stays_one() -> None:
         ),
         pytest.param(User.query.options(selectinload(User.posts)), SELECT, id="selectinload"),
         pytest.param(
+            User.query.outerjoin(User.posts, full=True),
+            f"{SELECT} FULL OUTER JOIN posts ON users.id = posts.author_id",
+            id="outerjoin full",
+        ),
+        pytest.param(
+            User.query.order_by(User.name).reset_order().order_by(User.id),
+            f"{SELECT} ORDER BY users.id",
+            id="reset_order",
+        ),
+        pytest.param(
+            User.query.group_by(User.id, "name").having(func.count() > 1),
+            f"{SELECT} GROUP BY users.id, users.name\nHAVING count(*) > :count_1",
+            id="group_by, having",
+        ),
+        pytest.param(User.query.group_by(User.id).group_by(None), SELECT, id="group_by forgotten"),
+        pytest.param(
+            User.query.when("Ada", lambda query: query.filter_by(name="Ada")),
+            f"{SELECT}\nWHERE users.name = :name_1",
+            id="when",
+        ),
+        pytest.param(
+            User.query.when("", lambda query: query.filter_by(name="")), SELECT, id="when not"
+        ),
+        pytest.param(
+            User.query.when(
+                None, lambda query: query.limit(1), lambda query: query.order_by(User.id)
+            ),
+            f"{SELECT} ORDER BY users.id",
+            id="when otherwise",
+        ),
+        pytest.param(
             User.query.filter(User.id.in_([1, 2])),
             f"{SELECT}\nWHERE users.id IN (__[POSTCOMPILE_id_1])",
             id="in",
