@@ -103,13 +103,13 @@ class Aggregates(Reading[T]):
         check_columns(name, self._model, (column,))
         function = getattr(func, name)
         statement: AnySelect
-        if self._sliced or self._distinct or self._grouped:
+        if self._sliced or self._distinct or self._grouped or self._locked:
             value = column.label("value")
             if self._distinct:  # tells records apart by all their columns, and so needs them
                 rows = self._statement.add_columns(value)
             else:
                 rows = self._statement.with_only_columns(value, maintain_column_froms=True)
-            statement = select(function(rows.subquery().c.value))
+            statement = self._around(select(function(rows.subquery().c.value)))
         else:
             rows = self._statement.order_by(None)
             statement = rows.with_only_columns(function(column), maintain_column_froms=True)

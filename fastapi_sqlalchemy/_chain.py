@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -20,6 +20,7 @@ from .exceptions import InvalidSliceError
 __all__ = ["Chain"]
 
 C = TypeVar("C", bound="Chain[Any]")
+S = TypeVar("S", bound=AnySelect)
 
 
 class Chain(Generic[T]):
@@ -291,6 +292,17 @@ class Chain(Generic[T]):
         ['Notes', 'Engines']
         """
         return self._with(self._statement, options=self._options + options)
+
+    def _counted(self) -> Select[int]:
+        """The statement that counts what this one finds."""
+        return self._count_of(self._statement.order_by(None))
+
+    def _count_of(self, rows: AnySelect) -> Select[int]:
+        return self._around(select(func.count()).select_from(rows.subquery()))
+
+    def _around(self, statement: S) -> S:
+        """A statement around this one, with the execution options of this one."""
+        return statement.execution_options(**self._statement.get_execution_options())
 
 
 def _is_position(value: object) -> bool:

@@ -34,7 +34,8 @@ def explained(statement: AnySelect) -> Read[str]:
     """The plan as text, in the words of the database."""
 
     def ask(session: orm.Session) -> str:
-        found = session.execute(_Explain(statement))
+        options = statement.get_execution_options()
+        found = session.execute(_Explain(statement), execution_options=options)
         names, rows = list(found.keys()), found.all()
         if session.get_bind().dialect.name == "sqlite":
             return _tree(rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol, Self, TypeVar, overload
 
-from sqlalchemy import exc, func, orm, select
+from sqlalchemy import exc, orm, select
 
 from ._chain import Chain
 from ._explain import explained
@@ -238,11 +238,8 @@ class Reading(Chain[T]):
         return await scopes_of(self._model).arun(self._count())
 
     def _count(self) -> Read[int]:
-        return self._count_of(self._statement.order_by(None))
-
-    def _count_of(self, rows: AnySelect) -> Read[int]:
-        counted = select(func.count()).select_from(rows.subquery())
-        return Read(lambda session: session.scalars(counted).one())
+        statement = self._counted()
+        return Read(lambda session: session.scalars(statement).one())
 
     def exists(self) -> bool:
         """Whether anything matches.
@@ -260,7 +257,7 @@ class Reading(Chain[T]):
         return self._exists_in(self._statement.order_by(None))
 
     def _exists_in(self, rows: AnySelect) -> Read[bool]:
-        statement = select(rows.exists())
+        statement = self._around(select(rows.exists()))
         return Read(lambda session: bool(session.scalar(statement)))
 
     def explain(self) -> str:

@@ -103,8 +103,8 @@ class Query(Columns[T]):
         keys = [getattr(self._model, name) for name in _key_names(self._model)]
         wanted = combine(self._keys(), *(query._keys() for query in queries))
         key = keys[0] if len(keys) == 1 else tuple_(*keys)
-        new = self._with(select(self._model).where(key.in_(wanted)), latest=self._model)
-        new._statement = new._statement.execution_options(**self._statement.get_execution_options())
+        statement = self._around(select(self._model).where(key.in_(wanted)))
+        new = self._with(statement, latest=self._model)
         new._limit = new._offset = None
         new._joined = new._sliced = new._distinct = new._grouped = new._locked = False
         return new
@@ -213,16 +213,19 @@ class Query(Columns[T]):
             self._get(ident), kind, instead="get", description=description, shown=shown
         )
 
-    def _count(self) -> Read[int]:
+    def _counted(self) -> Select[int]:
         rows = self._statement.order_by(None)
         if self._sliced or self._distinct or self._grouped:
-            return super()._count()
+            return super()._counted()
         if self._joined or len(rows.get_final_froms()) > 1:
-            key = mapper_of(self._model).primary_key
-            rows = rows.with_only_columns(*key, maintain_column_froms=True).distinct()
-            return self._count_of(rows)
-        statement = rows.with_only_columns(func.count(), maintain_column_froms=True)
-        return Read(lambda session: session.scalars(statement).one())
+            keys = mapper_of(self._model).primary_key
+            rows = rows.with_only_columns(*keys, maintain_column_froms=True)
+            # PostgreSQL locks what is selected, not what is made of it
+            rows = select(rows.subquery()) if self._locked else rows
+            return self._count_of(rows.distinct())
+        if self._locked:
+            return super()._counted()
+        return rows.with_only_columns(func.count(), maintain_column_froms=True)
 
     def _exists(self) -> Read[bool]:
         if self._sliced and self._distinct:  # DISTINCT of a constant leaves one row

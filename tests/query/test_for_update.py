@@ -51,6 +51,17 @@ def test_a_locked_row_waits_for_the_end_of_the_transaction(verb: Verb, db: SQLAl
             assert locked.one().name == "Ada"
 
 
+def test_a_locked_query_has_every_terminal(verb: Verb, db: SQLAlchemy) -> None:
+    locked = User.query.with_for_update()
+    joined = User.query.outerjoin(User.posts).with_for_update(of=User)
+    with verb.scope(db), verb.within(db.transaction):
+        assert verb(locked, "count") == verb(joined, "count") == 1
+        assert verb(locked, "exists") is True
+        assert verb(locked, "sum", User.id) == 1
+        assert verb(locked, "pluck", User.name) == ["Ada"]
+        assert verb(locked.limit(1), "first_or_404").id == 1
+
+
 @pytest.mark.parametrize(
     ("options", "postgresql_sql", "mysql_sql"),
     [
