@@ -8,11 +8,13 @@ from .database import SQLAlchemy, db
 from .middleware import DBSessionMiddleware
 from .model import ModelBase
 from .query import Query
+from .rows import Rows
 
 __all__ = [
     "DBSessionMiddleware",
     "ModelBase",
     "Query",
+    "Rows",
     "SQLAlchemy",
     "db",
     "exceptions",

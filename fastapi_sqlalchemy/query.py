@@ -12,6 +12,8 @@ from typing import Any, Self, cast
 from sqlalchemy import Select, exc, func, literal_column, orm, select, tuple_
 from sqlalchemy import union as union_of
 from sqlalchemy import union_all as union_all_of
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import ColumnClause
 
 from ._eager import loaders
 from ._names import mapper_of
@@ -50,7 +52,7 @@ class Query(Columns[T]):
         """The `Select` that `all()` runs."""
         return super().statement
 
-    def eager(self, *relationships: Any) -> Self:
+    def eager(self, *relationships: orm.QueryableAttribute[Any]) -> Self:
         """Load relationships with the records: collections by SELECT IN, others by a join.
 
         A relationship begins at the model, or else at what one before it leads to.
@@ -217,7 +219,7 @@ class Query(Columns[T]):
         rows = self._statement.order_by(None)
         if self._sliced or self._distinct or self._grouped:
             return super()._counted()
-        if self._joined or len(rows.get_final_froms()) > 1:
+        if self._joined or self._has_several_froms():
             keys = mapper_of(self._model).primary_key
             rows = rows.with_only_columns(*keys, maintain_column_froms=True)
             # PostgreSQL locks what is selected, not what is made of it
@@ -226,6 +228,17 @@ class Query(Columns[T]):
         if self._locked:
             return super()._counted()
         return rows.with_only_columns(func.count(), maintain_column_froms=True)
+
+    def _has_several_froms(self) -> bool:
+        """Whether criteria bring further tables into FROM: a join without the word."""
+        where = self._statement.whereclause
+        own = frozenset(mapper_of(self._model).tables)
+        parts = () if where is None else visitors.iterate(where)
+        columns = (each for each in parts if isinstance(each, ColumnClause))
+        if all(column.table in own for column in columns):
+            return False
+        # a table may also be that of a subquery; to ask the statement is exact, and slow
+        return len(self._statement.get_final_froms()) > 1
 
     def _exists(self) -> Read[bool]:
         if self._sliced and self._distinct:  # DISTINCT of a constant leaves one row

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from fastapi_sqlalchemy import ModelBase, Query, SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, Query, Rows, SQLAlchemy
 from fastapi_sqlalchemy._chain import Chain
 from fastapi_sqlalchemy.exceptions import MissingSessionError
-from fastapi_sqlalchemy.rows import Rows
 from tests.blog import User
 
 Kind = type[Any]

@@ -8,8 +8,7 @@ from typing import Any, assert_type
 
 from sqlalchemy import Row, Select, func
 
-from fastapi_sqlalchemy import Query
-from fastapi_sqlalchemy.rows import Rows
+from fastapi_sqlalchemy import Query, Rows
 from tests.blog import Post, User
 from tests.catalogue import Book, Rating, Writer
 from tests.query.test_query_class import Article, ArticleQuery, Column
@@ -35,6 +34,7 @@ def mistakes() -> None:
     User.query.with_for_update(True)  # type: ignore[call-arg]
     User.query.union(Post.query)  # type: ignore[arg-type]
     User.query.when(1, lambda query: query.count())  # type: ignore[arg-type, return-value]
+    User.query.eager("posts")  # type: ignore[arg-type]
     User.query.limit("1")  # type: ignore[arg-type]
     User.query["1"]  # type: ignore[call-overload]
     User.query.get_one()  # type: ignore[call-arg]
