@@ -89,11 +89,15 @@ class Query(Columns[T]):
     def union(self, *queries: Query[T]) -> Self:
         """The records of this query or of any of the others, each once.
 
-        What follows (criteria, an order, a limit) is about all of them. Orders so far are lost.
+        What follows (criteria, an order, a limit) is about all of them. An order of one part only
+        decides what its own limit leaves.
 
         >>> ada, old = User.query.filter_by(name="Ada"), User.query.filter(User.age > 80)
         >>> ada.union(old).order_by(User.name.desc()).all()
         [<User id=2>, <User id=1>]
+
+        Raises:
+            TypeError: A query is one of another model.
         """
         return self._union(union_of, queries)
 
@@ -102,6 +106,12 @@ class Query(Columns[T]):
         return self._union(union_all_of, queries)
 
     def _union(self, combine: Callable[..., Any], queries: tuple[Query[T], ...]) -> Self:
+        for query in queries:
+            if not issubclass(query._model, self._model):
+                raise TypeError(
+                    f"union() expected queries of {self._model.__name__}, found {query!r}: combine "
+                    "their statements, `sqlalchemy.union(query.statement, other.statement)`"
+                )
         keys = [getattr(self._model, name) for name in _key_names(self._model)]
         wanted = combine(self._keys(), *(query._keys() for query in queries))
         key = keys[0] if len(keys) == 1 else tuple_(*keys)

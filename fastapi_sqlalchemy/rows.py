@@ -129,7 +129,7 @@ class Columns(Aggregates[T]):
     ) -> Rows[T0, T1, T2, T3, T4, T5, T6, T7, T8, T9]: ...
 
     @overload
-    def with_entities(self, *columns: Any) -> Rows[*tuple[Any, ...]]: ...
+    def with_entities(self, *columns: Column[Any]) -> Rows[*tuple[Any, ...]]: ...
 
     def with_entities(self, *columns: Any) -> Rows[*tuple[Any, ...]]:
         """Ask for these columns, expressions or models of the same rows; or for all columns.
@@ -251,7 +251,7 @@ class Columns(Aggregates[T]):
     ) -> list[Row[T0, T1, T2, T3, T4, T5, T6, T7, T8, T9]]: ...
 
     @overload
-    def rows(self, *columns: Any) -> list[Row[*tuple[Any, ...]]]: ...
+    def rows(self, *columns: Column[Any]) -> list[Row[*tuple[Any, ...]]]: ...
 
     def rows(self, *columns: Any) -> list[Any]:
         """The rows of these columns: `with_entities(...).all()`; without any, all the model's.
@@ -356,13 +356,13 @@ class Columns(Aggregates[T]):
     ) -> list[Row[T0, T1, T2, T3, T4, T5, T6, T7, T8, T9]]: ...
 
     @overload
-    async def arows(self, *columns: Any) -> list[Row[*tuple[Any, ...]]]: ...
+    async def arows(self, *columns: Column[Any]) -> list[Row[*tuple[Any, ...]]]: ...
 
     async def arows(self, *columns: Any) -> list[Any]:
         """Awaitable twin of `rows`."""
         return await self._entities("rows", columns).aall()
 
-    def dicts(self, *columns: Any) -> list[dict[str, Any]]:
+    def dicts(self, *columns: Column[Any]) -> list[dict[str, Any]]:
         """The same rows as dicts by the names of the columns: what becomes JSON as it is.
 
         >>> User.query.order_by(User.id).dicts(User.name, User.age)
@@ -373,7 +373,7 @@ class Columns(Aggregates[T]):
         """
         return scopes_of(self._model).run(self._dicts(columns))
 
-    async def adicts(self, *columns: Any) -> list[dict[str, Any]]:
+    async def adicts(self, *columns: Column[Any]) -> list[dict[str, Any]]:
         """Awaitable twin of `dicts`."""
         return await scopes_of(self._model).arun(self._dicts(columns))
 

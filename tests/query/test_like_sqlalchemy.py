@@ -196,6 +196,18 @@ CHAINS = [
         because="see union",
     ),
     Case(
+        "union of joined tables",
+        lambda ask: ask(Writer).filter_by(pen_name=None).union(ask(Writer).filter_by(id=1)),
+        same_sql=False,
+        because="see union",
+    ),
+    Case(
+        "union of distinct records",
+        lambda ask: ask(Writer).distinct().union(ask(Writer).filter_by(id=1).distinct()),
+        same_sql=False,
+        because="see union",
+    ),
+    Case(
         "union of a single table",
         lambda ask: ask(Film).filter_by(minutes=153).union(ask(Film).filter_by(minutes=1)),
         same_sql=False,

@@ -79,6 +79,12 @@ def test_a_union_keeps_loader_options(verb: Verb, db: SQLAlchemy) -> None:
     assert len(statements) == 1
 
 
+def test_a_union_of_another_model_is_refused() -> None:
+    other: Any = Post.query
+    with pytest.raises(TypeError, match="expected queries of User, found <Query of Post>"):
+        _ = ada.union(other)
+
+
 def test_a_union_in_a_criterion_is_not_correlated(verb: Verb, db: SQLAlchemy) -> None:
     query = User.query.filter(User.id == Post.author_id, Post.title == "1", User.name == "Ada")
     with verb.scope(db):
