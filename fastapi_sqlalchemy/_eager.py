@@ -39,7 +39,7 @@ def _start(
 ) -> tuple[orm.Mapper[Any], _AbstractLoad | None] | None:
     """The query's model where the relationship belongs to it, else the nearest that has it."""
     for candidate in (reached[0], *reached[:0:-1]):
-        if candidate[0].isa(parent) or parent.isa(candidate[0]):
+        if candidate[0].isa(parent):
             return candidate
     return None
 

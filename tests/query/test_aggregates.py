@@ -49,6 +49,13 @@ by_pages = Book.query.order_by(Book.pages, Book.id)
         pytest.param(
             Writer.query.join(Writer.books).distinct(), "sum", Writer.age, 89, id="distinct"
         ),
+        pytest.param(
+            Writer.query.join(Writer.books).distinct(),
+            "sum",
+            Writer.age * 0 + 1,
+            2,
+            id="distinct records of one value",
+        ),
         pytest.param(Writer.query.join(Writer.books), "sum", Book.pages, 820, id="joined column"),
         pytest.param(
             Book.query.with_entities(Book.pages).distinct(), "sum", Book.pages, 540, id="rows"

@@ -50,7 +50,16 @@ def paths(query: Any) -> list[str]:
         (Book, (Book.writer, Book.ratings), ["joined:writer", "selectin:ratings"]),
         (Book, (Book.writer, Writer.books), ["joined:writer", "joined:writer selectin:books"]),
         (Book, (Book.writer, Writer.books, Book.ratings), None),
-        (Person, (Writer.books,), ["selectin:books"]),
+        (
+            Rating,
+            (Rating.book, Book.writer, Rating.person.of_type(Writer), Writer.books),
+            [
+                "joined:book",
+                "joined:book joined:writer",
+                "joined:person",
+                "joined:person selectin:books",
+            ],
+        ),
         (Writer, (Writer.books.and_(Book.pages > 100),), ["selectin:books"]),
     ],
 )
@@ -101,6 +110,12 @@ def test_what_leads_nowhere_is_refused(relationships: tuple[Any, ...], found: st
         _ = Writer.query.eager(*relationships)
     assert found in str(caught.value)
     assert str(caught.value).endswith("The relationships of Writer: `Writer.books`.")
+
+
+def test_a_relationship_of_a_child_class_is_not_that_of_its_parent() -> None:
+    with pytest.raises(NotARelationshipError, match=r"found Writer\.books\."):
+        _ = Person.query.eager(Writer.books)
+    assert paths(Rating.query.eager(Rating.person.of_type(Writer), Writer.books))
 
 
 LAZY: dict[str, tuple[type[Any], Callable[[Any], Any], str, str]] = {

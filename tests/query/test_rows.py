@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import exc, func
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column
 
-from fastapi_sqlalchemy import SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, SQLAlchemy
 from fastapi_sqlalchemy.exceptions import (
     MultipleRecordsFoundError,
     NotAColumnError,
@@ -179,6 +179,20 @@ def test_an_unknown_name_is_refused_with_the_closest_one(method: str) -> None:
 def test_a_name_that_is_no_column_is_refused(name: str) -> None:
     with pytest.raises(UnknownNameError):
         _ = User.query.order_by(name)
+
+
+def test_a_private_column_is_not_for_names_from_outside() -> None:
+    class Base(ModelBase, DeclarativeBase):
+        pass
+
+    class Account(Base):
+        __tablename__ = "accounts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        _password: Mapped[str]
+
+    with pytest.raises(UnknownNameError):
+        _ = Account.query.order_by("_password")
+    assert str(Account.query.order_by(Account._password)).endswith("ORDER BY accounts._password")
 
 
 def test_a_name_may_be_that_of_a_joined_model_or_of_a_label() -> None:

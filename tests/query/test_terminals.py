@@ -147,6 +147,12 @@ def test_exists_heeds_limit_and_offset(
         assert verb(by_name.limit(limit).offset(offset), "exists") is expected
 
 
+def test_exists_heeds_an_offset_of_distinct_records(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        assert verb(by_name.distinct().limit(9).offset(2), "exists") is True
+        assert verb(by_name.distinct().limit(9).offset(3), "exists") is False
+
+
 def test_exists_heeds_a_join(verb: Verb, db: SQLAlchemy) -> None:
     with verb.scope(db):
         query = User.query.join(User.posts)

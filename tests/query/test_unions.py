@@ -85,7 +85,8 @@ def test_a_union_of_another_model_is_refused() -> None:
         _ = ada.union(other)
 
 
-def test_a_union_in_a_criterion_is_not_correlated(verb: Verb, db: SQLAlchemy) -> None:
+def test_a_part_of_a_union_keeps_its_tables(verb: Verb, db: SQLAlchemy) -> None:
     query = User.query.filter(User.id == Post.author_id, Post.title == "1", User.name == "Ada")
+    assert "FROM users, posts" in str(query.union(bob))
     with verb.scope(db):
         assert names(verb, query.union(bob)) == ["Ada", "Bob"]
