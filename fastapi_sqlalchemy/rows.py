@@ -1,6 +1,7 @@
 """Asking for columns instead of records, and the query that answers with rows.
 
-SQLAlchemy types a row by what its columns hold, up to ten of them by overloads; so does this.
+SQLAlchemy types a row by what its columns hold, up to ten of them by overloads; so does this, and
+the overloads are most of the file.
 """
 
 from __future__ import annotations
