@@ -11,11 +11,13 @@ from .middleware import DBSessionMiddleware
 from .mixins import SoftDeleteMixin, TimestampMixin, UUIDMixin, VersionedMixin
 from .model import ModelBase
 from .query import Query
+from .rows import Rows
 
 __all__ = [
     "DBSessionMiddleware",
     "ModelBase",
     "Query",
+    "Rows",
     "SQLAlchemy",
     "SoftDeleteMixin",
     "TimestampMixin",

@@ -6,58 +6,80 @@ passed on and refined.  Names that `sqlalchemy.orm.Query` has mean what they mea
 
 from __future__ import annotations
 
-from typing import Any, Generic, Self
+from collections.abc import Callable
+from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm.interfaces import ORMOption
 
 from ._deletion import WITH_DELETED, require_soft
-from ._names import check_criteria
-from ._types import Criterion, R, T
+from ._names import check_criteria, column_named
+from ._types import AnySelect, Criterion, T
+from .exceptions import InvalidSliceError
 
 __all__ = ["Chain"]
 
+C = TypeVar("C", bound="Chain[Any]")
+S = TypeVar("S", bound=AnySelect)
+
 
 class Chain(Generic[T]):
-    """A statement about one model that grows by returning new ones."""
+    """A statement about one model that grows by returning new ones; `T` is what a row becomes."""
 
     __slots__ = (
         "_distinct",
+        "_grouped",
         "_joined",
         "_latest",
+        "_limit",
+        "_locked",
         "_model",
+        "_offset",
         "_options",
         "_sliced",
         "_statement",
     )
 
-    def __init__(self, model: type[T]) -> None:
+    def __init__(self, model: type[Any]) -> None:
         self._model = model
-        self._statement: Select[T] = select(model)
+        self._statement: AnySelect = select(model)
         # apart, because a count wants the statement without its eager loads
         self._options: tuple[ORMOption, ...] = ()
         self._latest: Any = model
-        self._joined = self._sliced = self._distinct = False
+        self._limit: int | None = None
+        self._offset: int | None = None
+        self._joined = self._sliced = self._distinct = self._grouped = self._locked = False
 
-    def _with(self, statement: Select[T], **changes: Any) -> Self:
-        new = self.__class__.__new__(self.__class__)
+    def _with(self, statement: AnySelect, **changes: Any) -> Self:
+        return self._become(type(self), statement, **changes)
+
+    def _become(self, kind: type[C], statement: AnySelect, **changes: Any) -> C:
+        new = kind.__new__(kind)
         new._model, new._statement = self._model, statement
         new._options = changes.get("options", self._options)
         new._latest = changes.get("latest", self._latest)
+        new._limit = changes.get("limit", self._limit)
+        new._offset = changes.get("offset", self._offset)
         new._joined = changes.get("joined", self._joined)
         new._sliced = changes.get("sliced", self._sliced)
         new._distinct = changes.get("distinct", self._distinct)
+        new._grouped = changes.get("grouped", self._grouped)
+        new._locked = changes.get("locked", self._locked)
+        if hasattr(self, "__dict__") and hasattr(
+            new, "__dict__"
+        ):  # what a class of the user's keeps
+            new.__dict__.update(self.__dict__)
         return new
 
     @property
-    def statement(self) -> Select[T]:
+    def statement(self) -> AnySelect:
         """The `Select` that `all()` runs."""
         return self._statement.options(*self._options) if self._options else self._statement
 
     is_select = True
 
-    def __clause_element__(self) -> Select[T]:
+    def __clause_element__(self) -> AnySelect:
         return self.statement
 
     def _execute_on_connection(self, connection: Connection, *args: Any) -> Any:
@@ -68,7 +90,7 @@ class Chain(Generic[T]):
         return "\n".join(line.rstrip() for line in str(self.statement).splitlines())
 
     def __repr__(self) -> str:
-        return f"<Query of {self._model.__name__}>"
+        return f"<{type(self).__name__} of {self._model.__name__}>"
 
     def filter_by(self, **eq: Any) -> Self:
         """Keep the records whose attributes equal these values; None means IS NULL.
@@ -101,16 +123,66 @@ class Chain(Generic[T]):
         return self.filter(*criteria)
 
     def order_by(self, *columns: Any) -> Self:
-        """Sort by these columns, after those of an earlier call; `None` alone forgets them."""
-        return self._with(self._statement.order_by(*columns))
+        """Sort by these columns, after those of an earlier call; `None` alone forgets them.
+
+        The name of an attribute may stand for a column. It may come from outside: a name that the
+        model does not have, or that begins with an underscore, is refused.
+
+        >>> print(User.query.order_by("name", User.id.desc()))
+        SELECT users.id, users.name, users.age
+        FROM users ORDER BY users.name, users.id DESC
+
+        Raises:
+            UnknownNameError: A string names no column.
+        """
+        return self._with(self._statement.order_by(*self._resolve("order_by", columns)))
+
+    def reset_order(self) -> Self:
+        """Forget every `order_by()` so far."""
+        return self._with(self._statement.order_by(None))
+
+    def group_by(self, column: Any, *columns: Any) -> Self:
+        """Send GROUP BY; `None` alone forgets it. Names may stand for columns as in `order_by`.
+
+        >>> print(User.query.with_entities(User.age, func.count()).group_by(User.age))
+        SELECT users.age, count(*) AS count_1
+        FROM users GROUP BY users.age
+        """
+        statement = self._statement.group_by(*self._resolve("group_by", (column, *columns)))
+        return self._with(statement, grouped=column is not None)
+
+    def having(self, *criteria: Criterion) -> Self:
+        """Keep the groups that fulfil every criterion."""
+        return self._with(self._statement.having(*criteria), grouped=True)
+
+    def _resolve(self, verb: str, columns: tuple[Any, ...]) -> list[Any]:
+        return [
+            column_named(verb, (self._model, self._latest), self._statement, column)
+            if isinstance(column, str)
+            else column
+            for column in columns
+        ]
 
     def limit(self, count: int | None) -> Self:
-        """Return at most this many records."""
-        return self._with(self._statement.limit(count), sliced=True)
+        """Return at most this many; `None` forgets the limit."""
+        return self._with(self._statement.limit(count), sliced=True, limit=count)
 
     def offset(self, count: int | None) -> Self:
-        """Skip this many records."""
-        return self._with(self._statement.offset(count), sliced=True)
+        """Skip this many; `None` forgets it."""
+        return self._with(self._statement.offset(count), sliced=True, offset=count)
+
+    def _slice(self, wanted: slice) -> Self:
+        """`query[a:b]`: a part of what the query has so far, as of a list."""
+        start, stop = wanted.start or 0, wanted.stop
+        if wanted.step is not None or not all(_is_position(n) for n in (start, stop)):
+            parts = [wanted.start, stop, *([] if wanted.step is None else [wanted.step])]
+            raise InvalidSliceError(":".join("" if n is None else str(n) for n in parts))
+        rest = None if self._limit is None else max(self._limit - start, 0)
+        count = rest if stop is None else max(stop - start, 0)
+        if rest is not None and count is not None:
+            count = min(count, rest)
+        new = self.offset((self._offset or 0) + start) if start else self
+        return new if count is None else new.limit(count)
 
     def distinct(self, *columns: Any) -> Self:
         """Send DISTINCT, on PostgreSQL also DISTINCT ON these columns."""
@@ -118,7 +190,9 @@ class Chain(Generic[T]):
             return self._with(self._statement.ext(distinct_on(*columns)), distinct=True)
         return self._with(self._statement.distinct(), distinct=True)
 
-    def join(self, target: Any, onclause: Any = None, *, isouter: bool = False) -> Self:
+    def join(
+        self, target: Any, onclause: Any = None, *, isouter: bool = False, full: bool = False
+    ) -> Self:
         """Join a relationship (`User.posts`), a model or an alias; a record comes once.
 
         >>> query = User.query.join(User.posts).filter_by(title="Notes")
@@ -133,9 +207,83 @@ class Chain(Generic[T]):
             target: What to join.
             onclause: The condition, where `target` is not a relationship.
             isouter: Whether to keep records that have no match (LEFT OUTER JOIN).
+            full: Whether to keep both sides where there is no match (FULL OUTER JOIN).
         """
-        statement = self._statement.join(target, onclause, isouter=isouter)
+        statement = self._statement.join(target, onclause, isouter=isouter, full=full)
         return self._with(statement, joined=True, latest=_entity(target) or self._latest)
+
+    def outerjoin(self, target: Any, onclause: Any = None, *, full: bool = False) -> Self:
+        """Join as `join(..., isouter=True)` does: records without a match stay."""
+        return self.join(target, onclause, isouter=True, full=full)
+
+    def select_from(self, *froms: Any) -> Self:
+        """Say what FROM begins with, such as a model to join from.
+
+        >>> print(User.query.select_from(Post).join(Post.author).filter_by(name="Ada"))
+        SELECT users.id, users.name, users.age
+        FROM posts JOIN users ON users.id = posts.author_id
+        WHERE users.name = :name_1
+        """
+        statement = self._statement.select_from(*froms)
+        latest = self._latest if self._joined else _entity(froms[0]) if froms else None
+        return self._with(statement, joined=True, latest=latest or self._latest)
+
+    def with_for_update(
+        self,
+        *,
+        nowait: bool = False,
+        read: bool = False,
+        of: Any = None,
+        skip_locked: bool = False,
+        key_share: bool = False,
+    ) -> Self:
+        """Lock the rows until the transaction ends (FOR UPDATE); SQLite has no such thing.
+
+        Records that the session has already are read anew: what is locked is what you see.
+
+        >>> print(User.query.filter_by(id=1).with_for_update())
+        SELECT users.id, users.name, users.age
+        FROM users
+        WHERE users.id = :id_1 FOR UPDATE
+
+        Args:
+            nowait: Raise where a row is locked already, rather than wait.
+            read: Let others read the rows (FOR SHARE).
+            of: The models or columns whose rows to lock, where several are joined.
+            skip_locked: Leave rows out that are locked already.
+            key_share: Let others refer to the rows, on PostgreSQL (FOR NO KEY UPDATE).
+        """
+        statement = self._statement.with_for_update(
+            nowait=nowait, read=read, of=of, skip_locked=skip_locked, key_share=key_share
+        )
+        # what the session knew of a record may be older than the lock
+        return self._with(statement.execution_options(populate_existing=True), locked=True)
+
+    def execution_options(self, **options: Any) -> Self:
+        """Set SQLAlchemy's execution options for the statement, such as `populate_existing`."""
+        return self._with(self._statement.execution_options(**options))
+
+    def when(
+        self,
+        condition: object,
+        then: Callable[[Self], Self],
+        otherwise: Callable[[Self], Self] | None = None,
+    ) -> Self:
+        """Refine the query by a function where a condition is true.
+
+        >>> name = None
+        >>> print(User.query.when(name, lambda query: query.filter_by(name=name)))
+        SELECT users.id, users.name, users.age
+        FROM users
+
+        Args:
+            condition: Anything that is true or false.
+            then: Returns the refined query.
+            otherwise: The same, where the condition is false; without it nothing is added.
+        """
+        if condition:
+            return then(self)
+        return self if otherwise is None else otherwise(self)
 
     def options(self, *options: ORMOption) -> Self:
         """Add loader options.
@@ -182,9 +330,20 @@ class Chain(Generic[T]):
         model: Any = self._model
         return self.with_deleted().filter(model.deleted_at.is_not(None))
 
-    def _around(self, statement: Select[R]) -> Select[R]:
-        """A statement around this one, with the options that decide what both find."""
+    def _counted(self) -> Select[int]:
+        """The statement that counts what this one finds."""
+        return self._count_of(self._statement.order_by(None))
+
+    def _count_of(self, rows: AnySelect) -> Select[int]:
+        return self._around(select(func.count()).select_from(rows.subquery()))
+
+    def _around(self, statement: S) -> S:
+        """A statement around this one, with the execution options of this one."""
         return statement.execution_options(**self._statement.get_execution_options())
+
+
+def _is_position(value: object) -> bool:
+    return value is None or (isinstance(value, int) and value >= 0)
 
 
 def _entity(target: Any) -> Any:

@@ -14,9 +14,18 @@ from sqlalchemy.orm.decl_api import declared_attr
 from sqlalchemy.schema import SchemaItem
 from typing_extensions import Format, get_annotations
 
-from .exceptions import ReservedNameError, UnknownNameError
+from ._types import AnySelect
+from .exceptions import NotAColumnError, ReservedNameError, UnknownNameError
 
-__all__ = ["check_arguments", "check_criteria", "check_values", "mapper_of", "refuse_hidden_verbs"]
+__all__ = [
+    "check_arguments",
+    "check_columns",
+    "check_criteria",
+    "check_values",
+    "column_named",
+    "mapper_of",
+    "refuse_hidden_verbs",
+]
 
 _MAPPED: Final = (MappedColumn, MapperProperty, QueryableAttribute, SchemaItem, declared_attr)
 
@@ -38,6 +47,47 @@ def check_criteria(verb: str, entity: Any, names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise UnknownNameError(verb, mapper.class_.__name__, name, known)
+
+
+def _column_names(entity: Any) -> list[str]:
+    """What a row has: columns, hybrids, composites; no relationship, and nothing private."""
+    mapper = mapper_of(entity)
+    related = mapper.relationships.keys()
+    names = mapper.all_orm_descriptors.keys()
+    return [name for name in names if name not in related and not name.startswith("_")]
+
+
+def column_named(verb: str, entities: Iterable[Any], statement: AnySelect, name: str) -> Any:
+    """The column that a string means: of an entity, or of the columns the statement selects.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    entities = list(dict.fromkeys(entities))
+    known = {each: _column_names(each) for each in entities}
+    for each, names in known.items():
+        if name in names:
+            return getattr(each, name)
+    selected = statement.selected_columns
+    if name in selected and not name.startswith("_"):
+        return name  # a label
+    model = mapper_of(entities[0]).class_.__name__
+    raise UnknownNameError(verb, model, name, {n for names in known.values() for n in names})
+
+
+def check_columns(verb: str, model: type, columns: Iterable[Any]) -> None:
+    """Refuse what has no value in a row: strings, relationships, numbers.
+
+    Raises:
+        NotAColumnError: The first of them.
+    """
+    for column in columns:
+        if isinstance(column, str):
+            raise NotAColumnError(verb, model.__name__, repr(column), _column_names(model))
+        prop = getattr(column, "property", None)
+        if isinstance(prop, orm.RelationshipProperty):
+            found = f"the relationship {column}"
+            raise NotAColumnError(verb, model.__name__, found, _column_names(model))
 
 
 def check_values(verb: str, model: type, values: Mapping[str, Any]) -> None:

@@ -14,26 +14,60 @@ from ._deletion import SoftDeletable, mark_deleted, reset
 from ._names import check_criteria, check_values
 from ._operations import Read, Write
 from ._types import T
-from .query import Query
+from .exceptions import RecordNotFoundError, answered
+from .query import Query, query_of
 
-__all__ = ["delete", "find", "matching", "refresh", "restore", "save", "update"]
+__all__ = [
+    "delete",
+    "find",
+    "find_one",
+    "find_or_404",
+    "matching",
+    "refresh",
+    "restore",
+    "save",
+    "update",
+]
 
 S = TypeVar("S", bound=SoftDeletable)
 
 
 def find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
+    query, keys = _asked("get", model, criteria, eq)
+    return query._get(*keys) if keys else query._first()
+
+
+def find_one(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T]:
+    query, keys = _asked("get_one", model, criteria, eq)
+    if keys:
+        return query._get_one(*keys)
+    return query._needed(query._first(), RecordNotFoundError, instead="get")
+
+
+def find_or_404(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T]:
+    query, keys = _asked("get_or_404", model, criteria, eq)
+    if keys:
+        return query._get_or_404(*keys)
+    return query._needed(query._first(), answered(RecordNotFoundError), instead="get")
+
+
+def _asked(
+    verb: str, model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]
+) -> tuple[Query[T], list[Any]]:
+    """The query that the criteria make, or one and the key that was given instead."""
+    name = f"{model.__name__}.{verb}()"
     if not criteria and not eq:
-        raise TypeError(f"{model.__name__}.get() expected a primary key or criteria, found neither")
-    check_criteria("get", model, eq)
+        raise TypeError(f"{name} expected a primary key or criteria, found neither")
+    check_criteria(verb, model, eq)
     keys = [value for value in criteria if not _is_criterion(value)]
     if not keys:
-        return matching(model, criteria, eq)._first()
+        return matching(model, criteria, eq), keys
     if len(criteria) > 1 or eq:
         raise TypeError(
-            f"{model.__name__}.get() expected either one primary key or criteria, found both; "
+            f"{name} expected either one primary key or criteria, found both; "
             "the key of several columns is one tuple"
         )
-    return Query(model)._get(keys[0])
+    return query_of(model), keys
 
 
 def _is_criterion(value: Any) -> bool:
@@ -46,7 +80,7 @@ def _is_criterion(value: Any) -> bool:
 
 
 def matching(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Query[T]:
-    return Query(model).filter(*criteria).filter_by(**eq)
+    return query_of(model).filter(*criteria).filter_by(**eq)
 
 
 def save(record: T, *, commit: bool | None) -> Write[T]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, TypeVarTuple
 
-from sqlalchemy import ColumnExpressionArgument
+from sqlalchemy import ColumnExpressionArgument, Select
+from sqlalchemy.sql import roles
+from sqlalchemy.sql.elements import SQLCoreOperations
 
-__all__ = ["Blocking", "Criterion", "Options", "P", "R", "T"]
+__all__ = ["AnySelect", "Blocking", "Column", "Criterion", "Options", "P", "R", "T", "Ts", "V"]
 
 T = TypeVar("T")
 """A model, or what an operation returns."""
@@ -15,11 +17,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 """What a function returns."""
 
+V = TypeVar("V")
+"""What a column holds."""
+
+Ts = TypeVarTuple("Ts")
+"""What the columns of a row hold."""
+
 P = ParamSpec("P")
 """What a function takes."""
 
 Criterion: TypeAlias = ColumnExpressionArgument[bool]
 """What `filter()` and `where()` take: `User.age > 17`."""
+
+Column: TypeAlias = roles.TypedColumnsClauseRole[V] | SQLCoreOperations[V] | type[V]
+"""What a row is made of: `User.name`, `func.count()`, or a model."""
+
+AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+"""A SELECT of whatever columns."""
 
 Options: TypeAlias = Mapping[str, Any]
 """Keyword arguments for SQLAlchemy (`create_engine`, `Session`); their types are its own."""

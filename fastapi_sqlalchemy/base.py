@@ -9,6 +9,7 @@ from sqlalchemy import MetaData, orm
 from sqlalchemy.orm.decl_api import DCTransformDeclarative
 
 from .model import ActiveRecord, ModelBase
+from .query import Query
 from .scope import Scopes, belong
 
 __all__ = ["Base", "make_base"]
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def make_base(
-    scopes: Scopes, *, metadata: MetaData | None = None, model_class: type[Any] | None = None
+    scopes: Scopes,
+    *,
+    metadata: MetaData | None = None,
+    model_class: type[Any] | None = None,
+    query_class: type[Query[Any]] | None = None,
 ) -> type[Base]:
     """A declarative base whose models live in these scopes.
 
@@ -32,6 +37,7 @@ def make_base(
         scopes: Those of the database.
         metadata: Where its tables are collected; a new one by default.
         model_class: A declarative base to use as it is, or a class without one to build on.
+        query_class: The class of the queries of its models, where they have none of their own.
 
     Raises:
         TypeError: `model_class` is no class with the verbs, or has another metadata already.
@@ -47,6 +53,8 @@ def make_base(
     base = cast("type[Base]", kind)
     if metadata is not None and base.metadata is not metadata:
         raise TypeError("model_class has a metadata already: give one or the other")
+    if query_class is not None:
+        cast("Any", base).query_class = query_class
     belong(base.registry, scopes)
     return base
 

@@ -21,6 +21,7 @@ from .block import Block
 from .engines import Binds, Engines
 from .exceptions import SessionNotInitialisedError
 from .hooks import Hook
+from .query import Query
 from .scope import Scope, Scopes
 from .session import Session
 from .tables import create_missing
@@ -61,6 +62,7 @@ class SQLAlchemy:
             `save()` commits at once.
         model_class: A declarative base to be `db.Base`, or a class for `db.Base` to build on.
         metadata: The MetaData for the tables; a new one by default.
+        query_class: The class of `Model.query`, for models that name none themselves.
         blocking: What to do about a blocking verb on a running event loop: "warn", "raise" or
             "allow".
         hold_warning: Seconds after which a connection was held for too long: giving it back warns
@@ -86,6 +88,7 @@ class SQLAlchemy:
         commit_on_exit: bool = False,
         model_class: type[Any] | None = None,
         metadata: MetaData | None = None,
+        query_class: type[Query[Any]] | None = None,
         blocking: Blocking = "warn",
         hold_warning: float | None = None,
     ) -> None:
@@ -103,7 +106,9 @@ class SQLAlchemy:
             blocking=blocking,
             hold_warning=hold_warning,
         )
-        self.Base = make_base(self._scopes, metadata=metadata, model_class=model_class)
+        self.Base = make_base(
+            self._scopes, metadata=metadata, model_class=model_class, query_class=query_class
+        )
         _all.add(self)
 
     def init(

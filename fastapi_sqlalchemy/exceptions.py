@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import exc
 from sqlalchemy.orm import exc as orm_exc
@@ -22,12 +22,16 @@ __all__ = [
     "ForeignKeyViolation",
     "HeldConnectionWarning",
     "IntegrityError",
+    "InvalidSliceError",
     "LateCommitWarning",
+    "LazyLoadError",
     "MissingCriterionError",
     "MissingDriverError",
     "MissingSessionError",
     "MultipleRecordsFoundError",
     "NaiveDatetimeError",
+    "NotAColumnError",
+    "NotARelationshipError",
     "NotNullViolation",
     "RecordNotFoundError",
     "ReservedNameError",
@@ -42,7 +46,11 @@ __all__ = [
     "UniqueViolation",
     "UnknownNameError",
     "UpsertUnsupportedError",
+    "answer",
+    "answered",
 ]
+
+E = TypeVar("E", bound="FastAPISQLAlchemyError")
 
 
 class FastAPISQLAlchemyError(Exception):
@@ -60,6 +68,19 @@ def _rebuild(
     error.args = args
     error.__dict__.update(facts)
     return error
+
+
+_answers: dict[type[FastAPISQLAlchemyError], type[FastAPISQLAlchemyError]] = {}
+
+
+def answer(kind: type[E], by: type[E]) -> None:
+    """Have an error raised as a class of its own, which a floor above knows how to answer."""
+    _answers[kind] = by
+
+
+def answered(kind: type[E]) -> type[E]:
+    """The class to raise for a kind of error: itself, unless something above answers it."""
+    return cast("type[E]", _answers.get(kind, kind))
 
 
 class MissingSessionError(FastAPISQLAlchemyError, RuntimeError):
@@ -275,28 +296,103 @@ class ReservedNameError(FastAPISQLAlchemyError, TypeError):
         )
 
 
+class NotAColumnError(FastAPISQLAlchemyError, exc.ArgumentError, TypeError):
+    """Something that has no value in a row, such as a string or a relationship.
+
+    `model` is the model's name, `found` what was given, `closest` the likeliest attribute.
+    """
+
+    def __init__(self, verb: str, model: str, found: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        name = found.strip("'").rpartition(".")[2]
+        self.model, self.found = model, found
+        self.closest = (difflib.get_close_matches(name, known, n=1) or known)[0]
+        super().__init__(
+            f"{verb}() expected a column or an expression, found {found}.\n\n"
+            f"A column is written as the attribute of its model: `{model}.{self.closest}`."
+        )
+
+
+class NotARelationshipError(FastAPISQLAlchemyError, exc.ArgumentError, TypeError):
+    """`eager()` was given what is no relationship, or leads on from nowhere.
+
+    `model` is the model's name, `found` what was given.
+    """
+
+    def __init__(self, model: str, found: str, known: Iterable[str]) -> None:
+        self.model, self.found = model, found
+        shown = ", ".join(f"`{model}.{name}`" for name in sorted(known)) or "none"
+        super().__init__(
+            f"eager() expected relationships of {model}, or of a model that a relationship before "
+            f"them leads to, found {found}.\n\nThe relationships of {model}: {shown}."
+        )
+
+
+class InvalidSliceError(FastAPISQLAlchemyError, IndexError):
+    """A query was sliced by what SQL cannot say. `found` is the slice or the index."""
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(
+            f"expected an index or a slice of whole numbers from 0 on, found `{found}`.\n\n"
+            "SQL counts rows from the first one only: turn the order round, or slice the list "
+            "that `all()` returns."
+        )
+
+
+class LazyLoadError(FastAPISQLAlchemyError, exc.InvalidRequestError):
+    """A record of a `strict()` query was asked for what the query had not loaded.
+
+    `model` is the model's name, `attribute` that of the attribute, `option` what would load it.
+    """
+
+    def __init__(self, model: str, attribute: str, option: str) -> None:
+        self.model, self.attribute, self.option = model, attribute, option
+        super().__init__(
+            f"expected {model}.{attribute} to be loaded, found that it is not, and the query that "
+            f"loaded the record is `strict()`.\n\nLoad it there: `.options({option})`."
+        )
+
+
 class _UnexpectedCount(FastAPISQLAlchemyError, exc.InvalidRequestError):
     found = ""
 
-    def __init__(self, model: str, statement: str) -> None:
+    def __init__(self, model: str, statement: str, way_out: str) -> None:
         self.model, self.statement = model, statement
-        super().__init__(f"expected one {model}, found {self.found}\n\n{statement}\n\n{self.hint}")
-
-    hint = ""
+        super().__init__(f"expected one {model}, found {self.found}\n\n{statement}\n\n{way_out}")
 
 
 class RecordNotFoundError(_UnexpectedCount, exc.NoResultFound):
-    """No record matches. `model` is its name, `statement` the SQL without its values."""
+    """No record matches. `model` is its name, `statement` the SQL without its values.
+
+    `instead` names the verb that returns None, and `description` is what to tell a client.
+    """
 
     found = "none"
-    hint = "Use `one_or_none()` where absence is a normal outcome."
+
+    def __init__(
+        self,
+        model: str,
+        statement: str,
+        *,
+        instead: str = "one_or_none",
+        description: str | None = None,
+    ) -> None:
+        self.instead, self.description = instead, description or f"{model} not found"
+        super().__init__(model, statement, f"Use `{instead}()` where absence is a normal outcome.")
 
 
 class MultipleRecordsFoundError(_UnexpectedCount, exc.MultipleResultsFound):
     """Several records match. `model` is its name, `statement` the SQL without its values."""
 
     found = "several"
-    hint = "Narrow the query, or use `first()` with an `order_by()` where any will do."
+
+    def __init__(self, model: str, statement: str) -> None:
+        super().__init__(
+            model,
+            statement,
+            "Narrow the query, or use `first()` with an `order_by()` where any will do.",
+        )
 
 
 class StaleRecordError(FastAPISQLAlchemyError, orm_exc.StaleDataError):

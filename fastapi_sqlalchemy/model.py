@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar, overload
 
 from sqlalchemy import inspect, orm
 
@@ -18,18 +18,32 @@ from ._lifecycle import refuse_coroutines
 from ._names import check_arguments, check_values, refuse_hidden_verbs
 from ._types import T
 from .creating import CreatingVerbs
-from .query import Query
+from .query import Query, query_of
 from .scope import scopes_of
 from .writing import WritingVerbs
 
 __all__ = ["ActiveRecord", "ModelBase"]
 
 
-class _QueryOf:
-    """`User.query`: a new `Query[User]`."""
+Q_co = TypeVar("Q_co", covariant=True)
 
-    def __get__(self, instance: object, owner: type[T]) -> Query[T]:
-        return Query(owner)
+
+class _HasQueryClass(Protocol[Q_co]):
+    @property
+    def query_class(self) -> type[Q_co]: ...
+
+
+class _QueryOf:
+    """`User.query`: a new `Query[User]`, or one of the model's `query_class`."""
+
+    @overload
+    def __get__(self, instance: object, owner: _HasQueryClass[Q_co]) -> Q_co: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type[T]) -> Query[T]: ...
+
+    def __get__(self, instance: object, owner: Any) -> Any:
+        return query_of(owner)
 
 
 class ActiveRecord(CreatingVerbs, WritingVerbs):
@@ -111,6 +125,77 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     async def aget_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
         """Awaitable twin of `get_all`."""
         return await _records.matching(cls, criteria, eq).aall()
+
+    @classmethod
+    def get_one(cls, *criteria: Any, **eq: Any) -> Self:
+        """The same as `get`, where absence is an error.
+
+        >>> User.get_one(name="Charles")
+        Traceback (most recent call last):
+        fastapi_sqlalchemy.exceptions.RecordNotFoundError: expected one User, found none
+        ...
+
+        Raises:
+            RecordNotFoundError: There is none.
+            TypeError: Nothing was asked for, or a key together with something else.
+            UnknownNameError: A keyword is no attribute of the model.
+        """
+        return scopes_of(cls).run(_records.find_one(cls, criteria, eq))
+
+    @classmethod
+    async def aget_one(cls, *criteria: Any, **eq: Any) -> Self:
+        """Awaitable twin of `get_one`."""
+        return await scopes_of(cls).arun(_records.find_one(cls, criteria, eq))
+
+    @classmethod
+    def get_or_404(cls, *criteria: Any, **eq: Any) -> Self:
+        """The same as `get`, where absence is an HTTP answer 404: "User not found".
+
+        Raises:
+            RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
+            TypeError: Nothing was asked for, or a key together with something else.
+            UnknownNameError: A keyword is no attribute of the model.
+        """
+        return scopes_of(cls).run(_records.find_or_404(cls, criteria, eq))
+
+    @classmethod
+    async def aget_or_404(cls, *criteria: Any, **eq: Any) -> Self:
+        """Awaitable twin of `get_or_404`."""
+        return await scopes_of(cls).arun(_records.find_or_404(cls, criteria, eq))
+
+    @classmethod
+    def count(cls, *criteria: Any, **eq: Any) -> int:
+        """How many records fulfil every criterion; without one, how many there are.
+
+        >>> User.count(User.age > 17, name="Ada")
+        1
+
+        Raises:
+            UnknownNameError: A keyword is no attribute of the model.
+        """
+        return _records.matching(cls, criteria, eq).count()
+
+    @classmethod
+    async def acount(cls, *criteria: Any, **eq: Any) -> int:
+        """Awaitable twin of `count`."""
+        return await _records.matching(cls, criteria, eq).acount()
+
+    @classmethod
+    def exists(cls, *criteria: Any, **eq: Any) -> bool:
+        """Whether any record fulfils every criterion; without one, whether there is any.
+
+        >>> User.exists(name="Charles")
+        False
+
+        Raises:
+            UnknownNameError: A keyword is no attribute of the model.
+        """
+        return _records.matching(cls, criteria, eq).exists()
+
+    @classmethod
+    async def aexists(cls, *criteria: Any, **eq: Any) -> bool:
+        """Awaitable twin of `exists`."""
+        return await _records.matching(cls, criteria, eq).aexists()
 
     def save(self, *, commit: bool | None = None) -> Self:
         """Insert the record, or send what has changed of it.

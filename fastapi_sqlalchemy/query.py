@@ -1,28 +1,35 @@
 """`Query[T]`: a model, criteria and an order, asked when a terminal is called.
 
-The chain (`_chain`) says what to ask and sends nothing; the terminals here ask it.  Each has an
+The chain (`_chain`) says what to ask and sends nothing; the terminals ask it.  Each has an
 awaitable twin with the prefix `a`, `await query` is the list, and `async for` iterates.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Self, cast
 
-from sqlalchemy import Select, exc, func, literal_column, select
-from sqlalchemy.engine import ScalarResult
+from sqlalchemy import Select, exc, func, literal_column, orm, select, tuple_
+from sqlalchemy import union as union_of
+from sqlalchemy import union_all as union_all_of
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import ColumnClause
 
+from ._eager import loaders
 from ._names import mapper_of
 from ._operations import Read
-from ._types import Criterion, T
+from ._reading import Found
+from ._strict import STRICT
+from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
-from .exceptions import MultipleRecordsFoundError, RecordNotFoundError
+from .exceptions import RecordNotFoundError, answered
+from .rows import Columns
 from .scope import scopes_of
 
-__all__ = ["Query"]
+__all__ = ["Query", "query_of"]
 
 
-class Query(BulkWrites[T]):
+class Query(BulkWrites[T], Columns[T]):
     """What to ask about one model; nothing is sent before a terminal.
 
     `str(query)` is the SQL with placeholders, `query.statement` the `Select`, and SQLAlchemy's
@@ -38,89 +45,107 @@ class Query(BulkWrites[T]):
 
     __slots__ = ()
 
-    def all(self) -> list[T]:
-        """Every matching record, each once.
+    def __init__(self, model: type[T]) -> None:
+        super().__init__(model)
 
-        >>> User.query.order_by(User.name).all()
-        [<User id=1>, <User id=2>]
-        """
-        return scopes_of(self._model).run(self._all())
+    @property
+    def statement(self) -> Select[T]:
+        """The `Select` that `all()` runs."""
+        return super().statement
 
-    async def aall(self) -> list[T]:
-        """Awaitable twin of `all`."""
-        return await scopes_of(self._model).arun(self._all())
+    def eager(self, *relationships: orm.QueryableAttribute[Any]) -> Self:
+        """Load relationships with the records: collections by SELECT IN, others by a join.
 
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.all())
+        A relationship begins at the model, or else at what one before it leads to.
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        for record in await self.aall():
-            yield record
+        >>> ada = User.query.eager(User.posts, Post.author).first()
+        >>> [post.author.name for post in ada.posts]
+        ['Ada', 'Ada']
 
-    def __await__(self) -> Generator[Any, Any, list[T]]:
-        return self.aall().__await__()
+        For anything else there are `options()` and SQLAlchemy's loaders.
 
-    def _all(self) -> Read[list[T]]:
-        return Read.of(self.statement, lambda found: list(found.unique()))
-
-    def first(self) -> T | None:
-        """The first record, or None. Sends LIMIT 1."""
-        return scopes_of(self._model).run(self._first())
-
-    async def afirst(self) -> T | None:
-        """Awaitable twin of `first`."""
-        return await scopes_of(self._model).arun(self._first())
-
-    def _first(self) -> Read[T | None]:
-        return Read.of(self.statement.limit(1), lambda found: found.unique().first())
-
-    def one(self) -> T:
-        """The only record.
-
-        >>> User.query.filter_by(name="Ada").one().age
-        36
+        Args:
+            relationships: Attributes such as `User.posts`, `User.posts.and_(...)`.
 
         Raises:
-            RecordNotFoundError: There is none.
-            MultipleRecordsFoundError: There are several.
+            NotARelationshipError: One is none, or begins at a model that nothing leads to.
         """
-        return scopes_of(self._model).run(self._one())
+        return self.options(*loaders(self._model, relationships))
 
-    async def aone(self) -> T:
-        """Awaitable twin of `one`."""
-        return await scopes_of(self._model).arun(self._one())
+    def strict(self) -> Self:
+        """Refuse what would be loaded later, record by record: relationships, deferred columns.
 
-    def _one(self) -> Read[T]:
-        def only(found: ScalarResult[T]) -> T:
-            try:
-                return found.unique().one()
-            except exc.NoResultFound:
-                raise RecordNotFoundError(self._model.__name__, str(self)) from None
-            except exc.MultipleResultsFound:
-                raise MultipleRecordsFoundError(self._model.__name__, str(self)) from None
+        As with SQLAlchemy's `raiseload(..., sql_only=True)`, what the session has needs no load.
 
-        return Read.of(self.statement, only)
+        >>> ada = User.query.strict().first()
+        >>> ada.posts
+        Traceback (most recent call last):
+        fastapi_sqlalchemy.exceptions.LazyLoadError: expected User.posts to be loaded, ...
 
-    def one_or_none(self) -> T | None:
-        """The only record, or None.
+        Records that the session had before stay as they were loaded. A session of SQLAlchemy's
+        own, which knows nothing of it, goes on loading.
+        """
+        return self.options(STRICT)
+
+    def union(self, *queries: Query[T]) -> Self:
+        """The records of this query or of any of the others, each once.
+
+        What follows (criteria, an order, a limit) is about all of them. An order of one part only
+        decides what its own limit leaves.
+
+        >>> ada, old = User.query.filter_by(name="Ada"), User.query.filter(User.age > 80)
+        >>> ada.union(old).order_by(User.name.desc()).all()
+        [<User id=2>, <User id=1>]
+
+        Raises:
+            TypeError: A query is one of another model.
+        """
+        return self._union(union_of, queries)
+
+    def union_all(self, *queries: Query[T]) -> Self:
+        """The same by UNION ALL: quicker where no record is in two of them."""
+        return self._union(union_all_of, queries)
+
+    def _union(self, combine: Callable[..., Any], queries: tuple[Query[T], ...]) -> Self:
+        for query in queries:
+            if not issubclass(query._model, self._model):
+                raise TypeError(
+                    f"union() expected queries of {self._model.__name__}, found {query!r}: combine "
+                    "their statements, `sqlalchemy.union(query.statement, other.statement)`"
+                )
+        keys = [getattr(self._model, name) for name in _key_names(self._model)]
+        wanted = combine(self._keys(), *(query._keys() for query in queries))
+        key = keys[0] if len(keys) == 1 else tuple_(*keys)
+        statement = self._around(select(self._model).where(key.in_(wanted)))
+        new = self._with(statement, latest=self._model)
+        new._limit = new._offset = None
+        new._joined = new._sliced = new._distinct = new._grouped = new._locked = False
+        return new
+
+    def _keys(self) -> AnySelect:
+        """The primary keys of what matches, for a part of another statement."""
+        names = _key_names(self._model)
+        if self._sliced or self._distinct:  # which rows are there depends on all their columns
+            part = orm.aliased(self._model, self._statement.subquery())
+            return select(*(getattr(part, name) for name in names))
+        rows = self._statement.order_by(None).correlate(None)
+        keys = [getattr(self._model, name) for name in names]
+        return rows.with_only_columns(*keys, maintain_column_froms=True)
+
+    def _read(self, statement: AnySelect, read: Callable[[Found[T]], R]) -> Read[R]:
+        return Read.of(statement, lambda found: read(found.unique()))
+
+    def scalar(self) -> T | None:
+        """The only record, or None: `one_or_none` by the name SQLAlchemy has for a value.
 
         Raises:
             MultipleRecordsFoundError: There are several.
         """
-        return scopes_of(self._model).run(self._one_or_none())
+        return self.one_or_none()
 
-    async def aone_or_none(self) -> T | None:
-        """Awaitable twin of `one_or_none`."""
-        return await scopes_of(self._model).arun(self._one_or_none())
-
-    def _one_or_none(self) -> Read[T | None]:
-        def only(found: ScalarResult[T]) -> T | None:
-            try:
-                return found.unique().one_or_none()
-            except exc.MultipleResultsFound:
-                raise MultipleRecordsFoundError(self._model.__name__, str(self)) from None
-
-        return Read.of(self.statement, only)
+    async def ascalar(self) -> T | None:
+        """Awaitable twin of `scalar`."""
+        return await self.aone_or_none()
 
     def get(self, ident: Any) -> T | None:
         """The record with this primary key, or None; sends nothing if the session has it already.
@@ -144,58 +169,115 @@ class Query(BulkWrites[T]):
     def _get(self, ident: Any) -> Read[T | None]:
         if _is_null(ident):
             return Read(lambda _: None)
-        if self._is_plain():
-            known = self._statement.get_execution_options()
-            return Read(
-                lambda session: session.get(
-                    self._model, ident, options=self._options, execution_options=known
-                )
+        if not self._is_plain():
+            return self.filter(*_key_criteria(self._model, ident))._one_or_none()
+        options = self._statement.get_execution_options()
+        return Read(
+            lambda session: session.get(
+                self._model, ident, options=self._options, execution_options=options
             )
-        return self.filter(*_key_criteria(self._model, ident))._one_or_none()
+        )
 
     def _is_plain(self) -> bool:
-        return not self._joined and not self._sliced and self._statement.whereclause is None
+        refined = self._joined or self._sliced or self._grouped or self._locked
+        return not refined and self._statement.whereclause is None
 
-    def count(self) -> int:
-        """How many records match, each counted once; a limit counts as in SQLAlchemy.
+    def get_one(self, ident: Any) -> T:
+        """The record with this primary key.
 
-        >>> User.query.filter(User.age > 40).count()
-        1
+        Raises:
+            RecordNotFoundError: There is none.
         """
-        return scopes_of(self._model).run(self._count())
+        return scopes_of(self._model).run(self._get_one(ident))
 
-    async def acount(self) -> int:
-        """Awaitable twin of `count`."""
-        return await scopes_of(self._model).arun(self._count())
+    async def aget_one(self, ident: Any) -> T:
+        """Awaitable twin of `get_one`."""
+        return await scopes_of(self._model).arun(self._get_one(ident))
 
-    def _count(self) -> Read[int]:
+    def _get_one(self, ident: Any) -> Read[T]:
+        return self._get_needed(ident, RecordNotFoundError)
+
+    def get_or_404(self, ident: Any, description: str | None = None) -> T:
+        """The record with this primary key; where there is none, an HTTP answer 404.
+
+        Args:
+            ident: The key; of several columns a tuple in their order, or a dict by name.
+            description: What to tell the client; by default "User not found".
+
+        Raises:
+            RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
+        """
+        return scopes_of(self._model).run(self._get_or_404(ident, description))
+
+    async def aget_or_404(self, ident: Any, description: str | None = None) -> T:
+        """Awaitable twin of `get_or_404`."""
+        return await scopes_of(self._model).arun(self._get_or_404(ident, description))
+
+    def _get_or_404(self, ident: Any, description: str | None = None) -> Read[T]:
+        return self._get_needed(ident, answered(RecordNotFoundError), description)
+
+    def _get_needed(
+        self, ident: Any, kind: type[RecordNotFoundError], description: str | None = None
+    ) -> Read[T]:
+        def shown() -> Query[T]:
+            return self.filter(*_key_criteria(self._model, ident))
+
+        return self._needed(
+            self._get(ident), kind, instead="get", description=description, shown=shown
+        )
+
+    def _counted(self) -> Select[int]:
         rows = self._statement.order_by(None)
-        if self._joined and not self._sliced:
-            key = mapper_of(self._model).primary_key
-            rows = rows.with_only_columns(*key, maintain_column_froms=True).distinct()
-        elif not self._sliced and not self._distinct:
-            statement = rows.with_only_columns(func.count(), maintain_column_froms=True)
-            return Read(lambda session: session.scalars(statement).one())
-        counted = self._around(select(func.count()).select_from(rows.subquery()))
-        return Read(lambda session: session.scalars(counted).one())
+        if self._sliced or self._distinct or self._grouped:
+            return super()._counted()
+        if self._joined or self._has_several_froms():
+            keys = mapper_of(self._model).primary_key
+            rows = rows.with_only_columns(*keys, maintain_column_froms=True)
+            # PostgreSQL locks what is selected, not what is made of it
+            rows = select(rows.subquery()) if self._locked else rows
+            return self._count_of(rows.distinct())
+        if self._locked:
+            return super()._counted()
+        return rows.with_only_columns(func.count(), maintain_column_froms=True)
 
-    def exists(self) -> bool:
-        """Whether any record matches.
-
-        >>> User.query.filter_by(name="Charles").exists()
-        False
-        """
-        return scopes_of(self._model).run(self._exists())
-
-    async def aexists(self) -> bool:
-        """Awaitable twin of `exists`."""
-        return await scopes_of(self._model).arun(self._exists())
+    def _has_several_froms(self) -> bool:
+        """Whether criteria bring further tables into FROM: a join without the word."""
+        where = self._statement.whereclause
+        own = frozenset(mapper_of(self._model).tables)
+        parts = () if where is None else visitors.iterate(where)
+        columns = (each for each in parts if isinstance(each, ColumnClause))
+        if all(column.table in own for column in columns):
+            return False
+        # a table may also be that of a subquery; to ask the statement is exact, and slow
+        return len(self._statement.get_final_froms()) > 1
 
     def _exists(self) -> Read[bool]:
+        if self._sliced and self._distinct:  # DISTINCT of a constant leaves one row
+            return super()._exists()
         rows = self._statement.order_by(None)
-        one: Select[Any] = rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
-        statement = self._around(select(one.exists()))
-        return Read(lambda session: bool(session.scalar(statement)))
+        one: AnySelect = rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
+        return self._exists_in(one)
+
+
+def query_of(model: type[T]) -> Query[T]:
+    """A new query of a model, of its `query_class` where it has one.
+
+    Raises:
+        TypeError: `query_class` is no class of queries.
+    """
+    kind: Any = getattr(model, "query_class", Query)
+    if isinstance(kind, orm.QueryableAttribute):  # a column of that name
+        kind = Query
+    if not (isinstance(kind, type) and issubclass(kind, Query)):
+        raise TypeError(
+            f"{model.__name__}.query_class expected a class that derives from Query, found {kind!r}"
+        )
+    return cast("type[Query[T]]", kind)(model)
+
+
+def _key_names(model: type[Any]) -> list[str]:
+    mapper = mapper_of(model)
+    return [mapper.get_property_by_column(column).key for column in mapper.primary_key]
 
 
 def _is_null(ident: Any) -> bool:
@@ -206,8 +288,7 @@ def _is_null(ident: Any) -> bool:
 
 
 def _key_criteria(model: type[Any], ident: Any) -> list[Criterion]:
-    mapper = mapper_of(model)
-    names = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    names = _key_names(model)
     if not isinstance(ident, dict):
         parts = ident if isinstance(ident, tuple | list) else (ident,)
         if len(parts) != len(names):

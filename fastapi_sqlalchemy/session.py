@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, inspect, orm
@@ -31,6 +31,7 @@ from ._operations import Operation, Read, Send, Write
 from ._restore import Restorer, Snapshot
 from ._shield import uninterrupted
 from ._stale import typed
+from ._strict import LOADING, refuse_lazy_load
 from ._types import R
 from .engines import Binds
 from .exceptions import HeldConnectionWarning, RolledBackError, SessionClosedError
@@ -40,9 +41,6 @@ __all__ = ["Position", "Session"]
 
 S = TypeVar("S")
 """What a step returns."""
-
-_LOADING: Final = "_sa_orm_load_options"
-"""An execution option of the statements of SQLAlchemy's loaders and of its legacy query."""
 
 
 class Position(Protocol):
@@ -561,17 +559,19 @@ def _noted(name: str) -> Callable[..., Any]:
     @wraps(getattr(orm.Session, name))
     def noted(self: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
         method = getattr(super(Session, self), name)
-        if name == "execute" and _is_attribute_load(statement, kwargs):
+        options = kwargs.get("execution_options") or {}
+        if name == "execute" and LOADING in options and getattr(statement, "is_select", False):
+            refuse_lazy_load(statement, options)
+        if name == "execute" and _is_attribute_load(statement, options):
             return self._carry(self._load, method, statement, *args, **kwargs)
         return self._carry(self._execute, method, statement, *args, **kwargs)
 
     return noted
 
 
-def _is_attribute_load(statement: Any, arguments: dict[str, Any]) -> bool:
+def _is_attribute_load(statement: Any, options: Mapping[str, Any]) -> bool:
     """Whether SQLAlchemy loads a relationship or what was expired, because it was asked for."""
-    options = arguments.get("execution_options") or {}
-    loading = options.get(_LOADING)
+    loading = options.get(LOADING)
     asked = getattr(loading, "_lazy_loaded_from", None) or getattr(loading, "_refresh_state", None)
     return asked is not None and not _lasts(statement, options)
 

@@ -76,7 +76,8 @@ def _start_keeper(run_folder: Path) -> None:
     log = run_folder / "server.log"
     with log.open("w") as errors:
         keeper = subprocess.Popen(
-            [sys.executable, __file__, str(run_folder)],
+            # -P: a folder beside this file bears the name of a module it imports
+            [sys.executable, "-P", __file__, str(run_folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

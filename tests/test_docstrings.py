@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import ForeignKey, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
 import fastapi_sqlalchemy
@@ -45,7 +45,12 @@ def library() -> dict[str, Any]:
         ada = User(name="Ada", age=36, posts=[Post(title="Notes"), Post(title="Engines")])
         db.session.add_all([ada, User(name="Grace", age=85)])
     names = (Mapped, ModelBase, Query, SQLAlchemy, asyncio, mapped_column, select, selectinload)
-    return {name.__name__: name for name in names} | {"db": db, "User": User, "Post": Post}
+    return {name.__name__: name for name in names} | {
+        "db": db,
+        "func": func,
+        "User": User,
+        "Post": Post,
+    }
 
 
 def examples() -> Iterator[doctest.DocTest]:

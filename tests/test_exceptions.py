@@ -34,6 +34,7 @@ def refused() -> exc.DBAPIError:
 def arguments(kind: type[Exception]) -> dict[str, Any]:
     """An argument for each parameter that has no default, by its name."""
     known: dict[str, Any] = {
+        "attribute": "posts",
         "code": "e3q8",
         "columns": ["email"],
         "constraint": "users_email_key",
@@ -46,7 +47,7 @@ def arguments(kind: type[Exception]) -> dict[str, Any]:
         "name": "get",
         "needed_by": "awaited access",
         "needs": "a server",
-        "option": "retries",
+        "option": "selectinload(User.posts)",
         "package": "psycopg",
         "row": 3,
         "statement": "SELECT users.id\nFROM users",
@@ -145,6 +146,12 @@ def test_an_error_is_one_of_the_package(error: Exception) -> None:
         ("ConflictTargetError", ValueError),
         ("UpsertUnsupportedError", NotImplementedError),
         ("RecordNotFoundError", exc.NoResultFound),
+        ("NotAColumnError", exc.ArgumentError),
+        ("NotAColumnError", TypeError),
+        ("NotARelationshipError", exc.ArgumentError),
+        ("NotARelationshipError", TypeError),
+        ("InvalidSliceError", IndexError),
+        ("LazyLoadError", exc.InvalidRequestError),
         ("MultipleRecordsFoundError", exc.MultipleResultsFound),
         ("StaleRecordError", StaleDataError),
         ("NaiveDatetimeError", ValueError),

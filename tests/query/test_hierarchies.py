@@ -2,12 +2,13 @@
 # ruff: noqa: RUF012 - `__mapper_args__` is SQLAlchemy's, which declares it
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, relationship
 
-from fastapi_sqlalchemy import ModelBase, SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, Query, SQLAlchemy
 from tests.blog import created
 from tests.statements import sent, verbs_of
 from tests.verbs import Verb
@@ -204,3 +205,13 @@ def test_get_in_several_tables_heeds_the_class(verb: Verb) -> None:
     with verb.scope(zoo):
         bicycle = verb(Vehicle.query.filter_by(wheels=2), "one")
         assert verb(Car.query, "get", bicycle.id) is None
+
+
+def test_parts_of_a_union_in_several_tables_may_be_limited(verb: Verb) -> None:
+    few: Query[Any] = Car.query.order_by(Car.seats).limit(1)
+    many = Car.query.order_by(Car.seats.desc())
+    with verb.scope(zoo):
+        found = verb(few.union(many[:1]).order_by(Car.seats), "all")
+        assert [car.seats for car in found] == [2, 5]
+        assert verb(Vehicle.query.filter_by(wheels=2).union(few), "count") == 2
+        assert verb(Animal.query.filter_by(name="Rex").union(Lion.query), "count") == 2

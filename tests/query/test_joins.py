@@ -79,6 +79,18 @@ def test_the_limit_of_an_eager_join_limits_records(verb: Verb, db: SQLAlchemy) -
     assert titles == [["1a", "1b", "1c"], ["2a", "2b", "2c"]]
 
 
+def test_a_part_of_twenty_is_twenty_records(verb: Verb, db: SQLAlchemy) -> None:
+    with db(commit_on_exit=True):
+        for number in range(4, 30):
+            User.new(email=f"{number}@x", posts=[Post(title="a"), Post(title="b")])
+    for query in (eager[:20], User.query.eager(User.posts).order_by(User.id).limit(20)):
+        with verb.scope(db):
+            users = verb(query, "all")
+            assert [user.id for user in users] == list(range(1, 21))
+            assert verb(query, "count") == 20
+            assert verb(eager, "count") == 30
+
+
 def test_first_of_an_eager_join_has_all_its_children(verb: Verb, db: SQLAlchemy) -> None:
     with verb.scope(db):
         user = verb(eager, "first")

@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from fastapi_sqlalchemy import SQLAlchemy
+from fastapi_sqlalchemy import Query, SQLAlchemy
 from fastapi_sqlalchemy.exceptions import MissingSessionError
 from tests.blog import Post, User
 from tests.statements import sent, verbs_of
@@ -147,6 +147,12 @@ def test_exists_heeds_limit_and_offset(
         assert verb(by_name.limit(limit).offset(offset), "exists") is expected
 
 
+def test_exists_heeds_an_offset_of_distinct_records(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        assert verb(by_name.distinct().limit(9).offset(2), "exists") is True
+        assert verb(by_name.distinct().limit(9).offset(3), "exists") is False
+
+
 def test_exists_heeds_a_join(verb: Verb, db: SQLAlchemy) -> None:
     with verb.scope(db):
         query = User.query.join(User.posts)
@@ -275,3 +281,39 @@ def test_what_was_set_and_not_saved_is_sent_before_a_terminal(
             verb(User.query.filter_by(name="Augusta"), terminal)
         verb(user, "refresh")
     assert verbs_of(statements) == ["UPDATE", "SELECT"]
+
+
+TERMINALS: dict[str, tuple[Any, ...]] = {
+    "all": (),
+    "first": (),
+    "count": (),
+    "exists": (),
+    "explain": (),
+    "get": (1,),
+    "sum": (User.id,),
+    "pluck": (User.name,),
+    "dicts": (User.name,),
+}
+
+
+@pytest.mark.parametrize("terminal", TERMINALS)
+@pytest.mark.parametrize(
+    "query",
+    [by_name, by_name.limit(2), User.query.join(User.posts), by_name.union(by_name)],
+    ids=["plain", "limit", "join", "union"],
+)
+def test_a_statement_is_sent_with_the_execution_options_of_the_query(
+    verb: Verb, db: SQLAlchemy, query: Query[User], terminal: str
+) -> None:
+    found: list[object] = []
+
+    def note(*arguments: Any) -> None:
+        found.append(arguments[4].execution_options.get("note"))
+
+    event.listen(db.engine.__class__, "before_cursor_execute", note)
+    try:
+        with verb.scope(db):
+            verb(query.execution_options(note="ours"), terminal, *TERMINALS[terminal])
+    finally:
+        event.remove(db.engine.__class__, "before_cursor_execute", note)
+    assert set(found) == {"ours"}

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from fastapi_sqlalchemy import ModelBase, Query, SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, Query, Rows, SQLAlchemy
+from fastapi_sqlalchemy._chain import Chain
 from fastapi_sqlalchemy.exceptions import MissingSessionError
 from tests.blog import User
 
 Kind = type[Any]
-ARGUMENTS = {"update": [{"name": "Ada"}]}
-"""Those of a terminal that does not do with any."""
-
-GIVEN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+KINDS: tuple[Kind, ...] = (Query, Rows, ModelBase)
+KNOWN = {"column": User.id, "columns": User.id, "ident": 1, "values": {"name": "Ada"}}
+"""Arguments of terminals that do not do without."""
 
 ONLY_LOOKS = {"to_dict"}
 """What a record does without the database."""
@@ -37,7 +37,8 @@ def is_awaited(function: Callable[..., Any]) -> bool:
 
 def is_chained(kind: Kind, function: Callable[..., Any]) -> bool:
     """A query that is refined is a query; `Self` of a record comes from the database."""
-    return kind is Query and "Self" in str(inspect.signature(function).return_annotation)
+    returned = str(inspect.signature(function).return_annotation)
+    return issubclass(kind, Chain) and ("Self" in returned or returned.startswith("Rows["))
 
 
 def blocking(kind: Kind) -> list[str]:
@@ -56,8 +57,8 @@ def parameters(kind: Kind, name: str) -> list[inspect.Parameter]:
     return list(inspect.signature(methods(kind)[name]).parameters.values())
 
 
-BLOCKING = [(kind, name) for kind in (Query, ModelBase) for name in blocking(kind)]
-AWAITED = [(kind, name) for kind in (Query, ModelBase) for name in awaited(kind)]
+BLOCKING = [(kind, name) for kind in KINDS for name in blocking(kind)]
+AWAITED = [(kind, name) for kind in KINDS for name in awaited(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), BLOCKING)
@@ -84,10 +85,11 @@ def test_the_docstring_of_a_twin_points_to_the_original(kind: Kind, name: str) -
 
 @pytest.mark.parametrize("name", blocking(Query))
 def test_a_terminal_needs_a_session(db: SQLAlchemy, name: str) -> None:
-    required = [p for p in parameters(Query, name) if p.default is p.empty and p.kind in GIVEN]
-    arguments = ARGUMENTS.get(name, [1] * (len(required) - 1))
+    needed = [p.name for p in parameters(Query, name)[1:] if p.default is p.empty]
+    needed += ["values"] if name == "update" else []
+    known = [KNOWN[parameter] for parameter in needed if parameter in KNOWN]
     with pytest.raises(MissingSessionError):
-        getattr(User.query.filter_by(id=1), name)(*arguments)
+        getattr(User.query.filter_by(id=1), name)(*known)
 
 
 def test_a_query_is_iterated_in_both_ways() -> None:

@@ -1,0 +1,275 @@
+"""The terminals that a query of records and one of rows have in common.
+
+What differs is how a result is read: records come each once, rows come as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from typing import Any, Protocol, Self, TypeVar, overload
+
+from sqlalchemy import exc, orm, select
+
+from ._chain import Chain
+from ._explain import explained
+from ._operations import Read
+from ._types import AnySelect, R, T
+from .exceptions import InvalidSliceError, MultipleRecordsFoundError, RecordNotFoundError, answered
+from .scope import scopes_of
+
+__all__ = ["Found", "Reading"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Found(Protocol[T_co]):
+    """A result of SQLAlchemy's, of records or of rows."""
+
+    def all(self) -> Sequence[T_co]: ...
+    def first(self) -> T_co | None: ...
+    def one(self) -> T_co: ...
+    def one_or_none(self) -> T_co | None: ...
+
+
+class Reading(Chain[T]):
+    """A chain that can be asked for what it describes."""
+
+    __slots__ = ()
+
+    def _read(self, statement: AnySelect, read: Callable[[Found[T]], R]) -> Read[R]:
+        """A statement of this chain, and how its result is read."""
+        raise NotImplementedError
+
+    def all(self) -> list[T]:
+        """Everything that matches; of records each once.
+
+        >>> User.query.order_by(User.name).all()
+        [<User id=1>, <User id=2>]
+        """
+        return scopes_of(self._model).run(self._all())
+
+    async def aall(self) -> list[T]:
+        """Awaitable twin of `all`."""
+        return await scopes_of(self._model).arun(self._all())
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.all())
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        for record in await self.aall():
+            yield record
+
+    def __await__(self) -> Generator[Any, Any, list[T]]:
+        return self.aall().__await__()
+
+    def _all(self) -> Read[list[T]]:
+        return self._read(self.statement, lambda found: list(found.all()))
+
+    @overload
+    def __getitem__(self, wanted: slice) -> Self: ...
+
+    @overload
+    def __getitem__(self, wanted: int) -> T: ...
+
+    def __getitem__(self, wanted: slice | int) -> Self | T:
+        """`query[2:5]` is a query of a part, of what the query has so far; nothing is sent.
+
+        `query[2]` asks at once, and blocks as `first` does. It has no awaitable twin:
+        `await query[2:].afirst()`.
+
+        >>> print(User.query.order_by(User.id)[2:5])
+        SELECT users.id, users.name, users.age
+        FROM users ORDER BY users.id
+         LIMIT :param_1 OFFSET :param_2
+        >>> User.query.order_by(User.id)[1]
+        <User id=2>
+
+        Raises:
+            InvalidSliceError: A number is negative, or a step was given. It is an `IndexError`.
+            IndexError: There is nothing at the index.
+        """
+        if isinstance(wanted, slice):
+            return self._slice(wanted)
+        if wanted < 0:
+            raise InvalidSliceError(str(wanted))
+        found = self._slice(slice(wanted, wanted + 1)).first()
+        if found is None:
+            raise IndexError(f"expected a {self._model.__name__} at index {wanted}, found fewer")
+        return found
+
+    def first(self) -> T | None:
+        """The first, or None. Sends LIMIT 1."""
+        return scopes_of(self._model).run(self._first())
+
+    async def afirst(self) -> T | None:
+        """Awaitable twin of `first`."""
+        return await scopes_of(self._model).arun(self._first())
+
+    def _first(self) -> Read[T | None]:
+        one = 1 if self._limit is None else min(self._limit, 1)
+        return self._read(self.statement.limit(one), lambda found: found.first())
+
+    def first_or_404(self, description: str | None = None) -> T:
+        """The first; where there is none, an HTTP answer 404.
+
+        >>> User.query.filter_by(name="Charles").first_or_404()
+        Traceback (most recent call last):
+        fastapi_sqlalchemy._answers.RecordNotFoundHTTPError: expected one User, found none
+        ...
+
+        Args:
+            description: What to tell the client; by default "User not found".
+
+        Raises:
+            RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
+        """
+        return scopes_of(self._model).run(self._first_or_404(description))
+
+    async def afirst_or_404(self, description: str | None = None) -> T:
+        """Awaitable twin of `first_or_404`."""
+        return await scopes_of(self._model).arun(self._first_or_404(description))
+
+    def _first_or_404(self, description: str | None) -> Read[T]:
+        kind = answered(RecordNotFoundError)
+        return self._needed(self._first(), kind, instead="first", description=description)
+
+    def _needed(
+        self,
+        asked: Read[T | None],
+        kind: type[RecordNotFoundError],
+        *,
+        instead: str,
+        description: str | None = None,
+        shown: Callable[[], object] | None = None,
+    ) -> Read[T]:
+        """The same question, where absence is an error that shows this query, or another."""
+
+        def ask(session: orm.Session) -> T:
+            if (found := asked.ask(session)) is None:
+                query = self if shown is None else shown()
+                name = self._model.__name__
+                raise kind(name, str(query), instead=instead, description=description)
+            return found
+
+        return Read(ask)
+
+    def one(self) -> T:
+        """The only one.
+
+        >>> User.query.filter_by(name="Ada").one().age
+        36
+
+        Raises:
+            RecordNotFoundError: There is none.
+            MultipleRecordsFoundError: There are several.
+        """
+        return scopes_of(self._model).run(self._one())
+
+    async def aone(self) -> T:
+        """Awaitable twin of `one`."""
+        return await scopes_of(self._model).arun(self._one())
+
+    def _one(self) -> Read[T]:
+        def only(found: Found[T]) -> T:
+            try:
+                return found.one()
+            except exc.NoResultFound:
+                raise RecordNotFoundError(self._model.__name__, str(self)) from None
+            except exc.MultipleResultsFound:
+                raise MultipleRecordsFoundError(self._model.__name__, str(self)) from None
+
+        return self._read(self.statement, only)
+
+    def one_or_none(self) -> T | None:
+        """The only one, or None.
+
+        Raises:
+            MultipleRecordsFoundError: There are several.
+        """
+        return scopes_of(self._model).run(self._one_or_none())
+
+    async def aone_or_none(self) -> T | None:
+        """Awaitable twin of `one_or_none`."""
+        return await scopes_of(self._model).arun(self._one_or_none())
+
+    def _one_or_none(self) -> Read[T | None]:
+        def only(found: Found[T]) -> T | None:
+            try:
+                return found.one_or_none()
+            except exc.MultipleResultsFound:
+                raise MultipleRecordsFoundError(self._model.__name__, str(self)) from None
+
+        return self._read(self.statement, only)
+
+    def one_or_404(self, description: str | None = None) -> T:
+        """The only one; where there is none, an HTTP answer 404.
+
+        Several are no absence but a mistake in the query or the data, and answer 500.
+
+        Args:
+            description: What to tell the client; by default "User not found".
+
+        Raises:
+            RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
+            MultipleRecordsFoundError: There are several.
+        """
+        return scopes_of(self._model).run(self._one_or_404(description))
+
+    async def aone_or_404(self, description: str | None = None) -> T:
+        """Awaitable twin of `one_or_404`."""
+        return await scopes_of(self._model).arun(self._one_or_404(description))
+
+    def _one_or_404(self, description: str | None) -> Read[T]:
+        kind = answered(RecordNotFoundError)
+        return self._needed(
+            self._one_or_none(), kind, instead="one_or_none", description=description
+        )
+
+    def count(self) -> int:
+        """How many match: records each once, rows as they are; a limit counts within it.
+
+        >>> User.query.filter(User.age > 40).count()
+        1
+        """
+        return scopes_of(self._model).run(self._count())
+
+    async def acount(self) -> int:
+        """Awaitable twin of `count`."""
+        return await scopes_of(self._model).arun(self._count())
+
+    def _count(self) -> Read[int]:
+        statement = self._counted()
+        return Read(lambda session: session.scalars(statement).one())
+
+    def exists(self) -> bool:
+        """Whether anything matches.
+
+        >>> User.query.filter_by(name="Charles").exists()
+        False
+        """
+        return scopes_of(self._model).run(self._exists())
+
+    async def aexists(self) -> bool:
+        """Awaitable twin of `exists`."""
+        return await scopes_of(self._model).arun(self._exists())
+
+    def _exists(self) -> Read[bool]:
+        return self._exists_in(self._statement.order_by(None))
+
+    def _exists_in(self, rows: AnySelect) -> Read[bool]:
+        statement = self._around(select(rows.exists()))
+        return Read(lambda session: bool(session.scalar(statement)))
+
+    def explain(self) -> str:
+        """How the database would run the query, in its own words; nothing is run.
+
+        The plan may show the values of the query's criteria.
+
+        >>> print(User.query.filter_by(id=1).explain())
+        SEARCH users USING INTEGER PRIMARY KEY (rowid=?)
+        """
+        return scopes_of(self._model).run(explained(self.statement))
+
+    async def aexplain(self) -> str:
+        """Awaitable twin of `explain`."""
+        return await scopes_of(self._model).arun(explained(self.statement))
