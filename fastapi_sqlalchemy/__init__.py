@@ -7,11 +7,14 @@ from . import exceptions
 from .database import SQLAlchemy, db
 from .middleware import DBSessionMiddleware
 from .model import ModelBase
+from .pagination import CursorPage, Page
 from .query import Query
 
 __all__ = [
+    "CursorPage",
     "DBSessionMiddleware",
     "ModelBase",
+    "Page",
     "Query",
     "SQLAlchemy",
     "db",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Generic, Self
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import RelationshipDirection
 from sqlalchemy.orm.interfaces import ORMOption
 
-from ._names import check_criteria
+from ._names import check_criteria, mapper_of
 from ._types import Criterion, T
 
 __all__ = ["Chain"]
@@ -26,6 +27,7 @@ class Chain(Generic[T]):
         "_joined",
         "_latest",
         "_model",
+        "_multiplied",
         "_options",
         "_sliced",
         "_statement",
@@ -38,6 +40,8 @@ class Chain(Generic[T]):
         self._options: tuple[ORMOption, ...] = ()
         self._latest: Any = model
         self._joined = self._sliced = self._distinct = False
+        # whether a join gives a record several rows
+        self._multiplied = False
 
     def _with(self, statement: Select[T], **changes: Any) -> Self:
         new = self.__class__.__new__(self.__class__)
@@ -45,6 +49,7 @@ class Chain(Generic[T]):
         new._options = changes.get("options", self._options)
         new._latest = changes.get("latest", self._latest)
         new._joined = changes.get("joined", self._joined)
+        new._multiplied = changes.get("multiplied", self._multiplied)
         new._sliced = changes.get("sliced", self._sliced)
         new._distinct = changes.get("distinct", self._distinct)
         return new
@@ -134,7 +139,13 @@ class Chain(Generic[T]):
             isouter: Whether to keep records that have no match (LEFT OUTER JOIN).
         """
         statement = self._statement.join(target, onclause, isouter=isouter)
-        return self._with(statement, joined=True, latest=_entity(target) or self._latest)
+        return self._with(
+            statement,
+            joined=True,
+            multiplied=self._multiplied
+            or not _leads_to_one(onclause if onclause is not None else target),
+            latest=_entity(target) or self._latest,
+        )
 
     def options(self, *options: ORMOption) -> Self:
         """Add loader options.
@@ -144,6 +155,22 @@ class Chain(Generic[T]):
         ['Notes', 'Engines']
         """
         return self._with(self._statement, options=self._options + options)
+
+    def _counted(self) -> Select[int]:
+        """The statement that counts the records, each once."""
+        rows = self._statement.order_by(None)
+        if self._multiplied and not self._sliced:
+            key = mapper_of(self._model).primary_key
+            rows = rows.with_only_columns(*key, maintain_column_froms=True).distinct()
+        elif not self._sliced and not self._distinct:
+            return rows.with_only_columns(func.count(), maintain_column_froms=True)
+        return select(func.count()).select_from(rows.subquery())
+
+
+def _leads_to_one(target: Any) -> bool:
+    """Whether a join of this relationship adds no row, which a foreign key promises."""
+    relationship = getattr(target, "property", None)
+    return getattr(relationship, "direction", None) is RelationshipDirection.MANYTOONE
 
 
 def _entity(target: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import exc
 
@@ -20,6 +20,8 @@ __all__ = [
     "ForeignKeyViolation",
     "HeldConnectionWarning",
     "IntegrityError",
+    "InvalidCursorError",
+    "InvalidPageError",
     "LateCommitWarning",
     "MissingDriverError",
     "MissingSessionError",
@@ -52,6 +54,24 @@ def _rebuild(
     error.args = args
     error.__dict__.update(facts)
     return error
+
+
+E = TypeVar("E", bound=FastAPISQLAlchemyError)
+
+_answers: dict[type[Any], type[Any]] = {}
+
+
+def answered(kind: type[E]) -> type[E]:
+    """The class to raise for an error that a route may leave to its client.
+
+    It is the kind itself, or what the web floor made of it: one that is an HTTP answer too.
+    """
+    return _answers.get(kind, kind)
+
+
+def answer(kind: type[E], by: type[E]) -> None:
+    """Raise this class in place of that kind."""
+    _answers[kind] = by
 
 
 class MissingSessionError(FastAPISQLAlchemyError, RuntimeError):
@@ -214,6 +234,30 @@ class MultipleRecordsFoundError(_UnexpectedCount, exc.MultipleResultsFound):
 
     found = "several"
     hint = "Narrow the query, or use `first()` with an `order_by()` where any will do."
+
+
+class InvalidPageError(FastAPISQLAlchemyError, ValueError):
+    """A page number or size that no page can have. `name` is that of the argument."""
+
+    def __init__(self, name: str, *, needs: str, found: str) -> None:
+        self.name = name
+        super().__init__(
+            f"expected `{name}` to be {needs}, found {found}\n\n"
+            "A value that comes from a client can be checked before: "
+            f"`{name}: Annotated[int, Query(ge=1, le=100)]` in a FastAPI route."
+        )
+
+
+class InvalidCursorError(FastAPISQLAlchemyError, ValueError):
+    """A cursor that this query did not give out. `reason` says what is wrong with it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"expected a cursor that this query gave out, found {reason}\n\n"
+            "Take it from `next` or `previous` of a page with the same order, unchanged, or begin "
+            "again without one."
+        )
 
 
 class IntegrityError(FastAPISQLAlchemyError, exc.IntegrityError):

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Engine, exc
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from . import _answers  # noqa: F401 - errors that a route leaves alone are answers from now on
 from ._exchange import Exchange, close
 from ._types import Options
 from .database import SQLAlchemy, db, sharing

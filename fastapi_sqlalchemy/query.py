@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, cast
 
-from sqlalchemy import Select, exc, func, literal_column, select
+from sqlalchemy import Select, exc, literal_column, select
 from sqlalchemy.engine import ScalarResult
 
-from ._chain import Chain
 from ._names import mapper_of
 from ._operations import Read
 from ._types import Criterion, T
 from .exceptions import MultipleRecordsFoundError, RecordNotFoundError
+from .paging import Paging
 from .scope import scopes_of
 
 __all__ = ["Query"]
 
 
-class Query(Chain[T]):
+class Query(Paging[T]):
     """What to ask about one model; nothing is sent before a terminal.
 
     `str(query)` is the SQL with placeholders, `query.statement` the `Select`, and SQLAlchemy's
@@ -164,15 +164,8 @@ class Query(Chain[T]):
         return await scopes_of(self._model).arun(self._count())
 
     def _count(self) -> Read[int]:
-        rows = self._statement.order_by(None)
-        if self._joined and not self._sliced:
-            key = mapper_of(self._model).primary_key
-            rows = rows.with_only_columns(*key, maintain_column_froms=True).distinct()
-        elif not self._sliced and not self._distinct:
-            statement = rows.with_only_columns(func.count(), maintain_column_froms=True)
-            return Read(lambda session: session.scalars(statement).one())
-        counted = select(func.count()).select_from(rows.subquery())
-        return Read(lambda session: session.scalars(counted).one())
+        statement = self._counted()
+        return Read(lambda session: session.scalars(statement).one())
 
     def exists(self) -> bool:
         """Whether any record matches.

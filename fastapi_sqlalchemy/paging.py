@@ -1,0 +1,322 @@
+"""The terminals that give a query's records in parts: pages, cursor pages, batches.
+
+Each part is whole records, also where the query joins a collection, in an order that tells equals
+apart by their primary key, so that no record is on two pages and none on no page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from sqlalchemy import Row, exc, orm
+
+from ._chain import Chain
+from ._cursors import Cursor
+from ._keyset import Keyset, tie_break
+from ._operations import Read
+from ._slices import Slice
+from ._types import T
+from .exceptions import InvalidCursorError, answered
+from .pagination import CursorPage, Page, check_size, offset_of
+from .scope import scopes_of
+
+__all__ = ["Paging", "Progress"]
+
+Progress = Callable[[int, int], object]
+"""Told after each batch how many records are done, and how many there were at the start."""
+
+
+class Paging(Chain[T]):
+    """What a query gives in parts."""
+
+    __slots__ = ()
+
+    def paginate(
+        self,
+        page: int = 1,
+        per_page: int = 20,
+        *,
+        max_per_page: int | None = 100,
+        count: bool = True,
+    ) -> Page[T]:
+        """A numbered page, by the order of the query and then by primary key.
+
+        Sends a second statement for the total where the page does not tell it. A page past the
+        end is empty.
+
+        >>> page = User.query.filter(User.age > 17).paginate(1, per_page=10)
+        >>> page.items, page.total, page.has_next
+        ([<User id=1>, <User id=2>], 2, False)
+
+        Args:
+            page: Its number, from 1.
+            per_page: How many records it has at most.
+            max_per_page: How many it may have at most; None for any number.
+            count: Whether to count the records. Without, `total` and `pages` are None.
+
+        Raises:
+            InvalidPageError: There can be no such page. Over HTTP it is an answer of 422.
+            InvalidRequestError: The query has a limit or an offset of its own.
+        """
+        return scopes_of(self._model).run(self._paginate(page, per_page, max_per_page, count=count))
+
+    async def apaginate(
+        self,
+        page: int = 1,
+        per_page: int = 20,
+        *,
+        max_per_page: int | None = 100,
+        count: bool = True,
+    ) -> Page[T]:
+        """Awaitable twin of `paginate`."""
+        operation = self._paginate(page, per_page, max_per_page, count=count)
+        return await scopes_of(self._model).arun(operation)
+
+    def _paginate(
+        self, page: int, per_page: int, most: int | None, *, count: bool
+    ) -> Read[Page[T]]:
+        check_size("page", page)
+        check_size("per_page", per_page, most=most)
+        offset = offset_of(page, per_page)
+        self._refuse_slice("paginate")
+        records = self._numbered(per_page + (not count), offset)
+        counted = self._counted()
+
+        def ask(session: orm.Session) -> Page[T]:
+            found = records(session)
+            if not count:
+                more = len(found) > per_page
+                return Page(found[:per_page], page=page, per_page=per_page, has_next=more)
+            total = offset + len(found)
+            if len(found) == per_page or (offset and not found):
+                # what was added or deleted meanwhile does not contradict the page
+                total = max(total if found else 0, session.scalars(counted).one())
+            return Page(found, page=page, per_page=per_page, total=total)
+
+        return Read(ask)
+
+    def _numbered(self, limit: int, offset: int) -> Callable[[orm.Session], list[T]]:
+        if self._multiplied:
+            keyset = Keyset.of("paginate", self._model, self._statement)
+            part = Slice(self, keyset, limit, offset)
+            return lambda session: [row[0] for row in part.read(session)]
+        ties = tie_break(self._model, self._statement)
+        statement = self.statement.order_by(*ties).limit(limit).offset(offset or None)
+        return lambda session: list(session.scalars(statement).unique())
+
+    def cursor_paginate(
+        self,
+        limit: int = 20,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        max_limit: int | None = 100,
+    ) -> CursorPage[T]:
+        """A page that begins after the last record of another one, or ends before its first.
+
+        One statement, as fast for the last page as for the first where an index has the order.
+        Records that are added or deleted meanwhile shift nothing.
+
+        >>> query = User.query.order_by(User.age.desc())
+        >>> page = query.cursor_paginate(limit=1)
+        >>> page.items
+        [<User id=2>]
+        >>> query.cursor_paginate(limit=1, after=page.next).items
+        [<User id=1>]
+
+        Args:
+            limit: How many records it has at most.
+            after: `next` of the page before it.
+            before: `previous` of the page after it.
+            max_limit: How many it may have at most; None for any number.
+
+        Raises:
+            InvalidCursorError: This query gave out no such cursor. Over HTTP an answer of 422.
+            InvalidPageError: There can be no such page. Over HTTP an answer of 422.
+            InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
+        """
+        operation = self._cursor_paginate(limit, after, before, max_limit)
+        return scopes_of(self._model).run(operation)
+
+    async def acursor_paginate(
+        self,
+        limit: int = 20,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        max_limit: int | None = 100,
+    ) -> CursorPage[T]:
+        """Awaitable twin of `cursor_paginate`."""
+        operation = self._cursor_paginate(limit, after, before, max_limit)
+        return await scopes_of(self._model).arun(operation)
+
+    def _cursor_paginate(
+        self, limit: int, after: str | None, before: str | None, most: int | None
+    ) -> Read[CursorPage[T]]:
+        check_size("limit", limit, most=most)
+        if after is not None and before is not None:
+            raise answered(InvalidCursorError)("two, `after` and `before`")
+        self._refuse_slice("cursor_paginate")
+        keyset = Keyset.of("cursor_paginate", self._model, self._statement)
+        secret, text = scopes_of(self._model).cursor_secret, before if after is None else after
+        order, place = keyset.fingerprint, None
+        if text is not None:
+            kinds = keyset.enumerations
+            place = Cursor.decode(text, order=order, kinds=kinds, secret=secret)
+        backwards = before is not None
+        part = Slice(self, keyset, limit + 1, place=place, backwards=backwards)
+
+        def ask(session: orm.Session) -> CursorPage[T]:
+            rows = _read(part, session)
+            more = len(rows) > limit
+            rows = rows[-limit:] if backwards else rows[:limit]
+            ends = _ends(rows, order, place)
+            first, last = (None if end is None else end.encode(secret) for end in ends)
+            preceded, followed = (more, True) if backwards else (place is not None, more)
+            return CursorPage(
+                [row[0] for row in rows],
+                next=last if followed else None,
+                previous=first if preceded else None,
+            )
+
+        return Read(ask)
+
+    def find_each(self, batch: int = 1000, *, progress: Progress | None = None) -> Iterator[T]:
+        """Every record, read in batches: a million of them need the memory of one batch.
+
+        Between batches no connection is held and a commit is no harm. A record that is added or
+        changed meanwhile is met if its place in the order is still to come.
+
+        >>> for user in User.query.find_each():
+        ...     print(user.name)
+        Ada
+        Grace
+
+        Args:
+            batch: How many records are read at once.
+            progress: Called after each batch with the number of records done and that of all.
+
+        Raises:
+            InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
+            ValueError: There can be no such batch.
+        """
+        return _each(self.in_batches(batch, progress=progress))
+
+    async def afind_each(
+        self, batch: int = 1000, *, progress: Progress | None = None
+    ) -> AsyncIterator[T]:
+        """Awaitable twin of `find_each`."""
+        async for records in self.ain_batches(batch, progress=progress):
+            for record in records:
+                yield record
+            del records  # before the next ones come
+
+    def in_batches(
+        self, size: int = 1000, *, progress: Progress | None = None
+    ) -> Iterator[list[T]]:
+        """Every record, in lists of this size, as `find_each` does it.
+
+        >>> for users in User.query.in_batches(1):
+        ...     print([user.name for user in users])
+        ['Ada']
+        ['Grace']
+
+        Args:
+            size: How many records a list has; the last one has the rest.
+            progress: Called after each batch with the number of records done and that of all.
+
+        Raises:
+            InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
+            ValueError: There can be no such batch.
+        """
+        first = self._first_batch(size)
+        scopes_of(self._model).here  # noqa: B018 - a missing session is told here, not in the loop
+        return self._batches(first, progress)
+
+    def _batches(self, part: Slice[T] | None, progress: Progress | None) -> Iterator[list[T]]:
+        run = scopes_of(self._model).run
+        total, done = 0 if progress is None else run(self._total()), 0
+        while part is not None:
+            records, part = run(_batch(part))
+            done += len(records)
+            if records:
+                yield records
+            del records  # before the next ones come
+            if progress is not None:
+                progress(done, total)
+
+    async def ain_batches(
+        self, size: int = 1000, *, progress: Progress | None = None
+    ) -> AsyncIterator[list[T]]:
+        """Awaitable twin of `in_batches`."""
+        part: Slice[T] | None = self._first_batch(size)
+        run = scopes_of(self._model).arun
+        total, done = 0 if progress is None else await run(self._total()), 0
+        while part is not None:
+            records, part = await run(_batch(part))
+            done += len(records)
+            if records:
+                yield records
+            del records
+            if progress is not None:
+                progress(done, total)
+
+    def _first_batch(self, size: int) -> Slice[T]:
+        check_size("size", size)
+        self._refuse_slice("in_batches")
+        return Slice(self, Keyset.of("in_batches", self._model, self._statement), limit=size)
+
+    def _total(self) -> Read[int]:
+        statement = self._counted()
+        return Read(lambda session: session.scalars(statement).one())
+
+    def _refuse_slice(self, verb: str) -> None:
+        if self._sliced:
+            raise exc.InvalidRequestError(
+                f"{verb}() expected a query without `limit()` and `offset()`, found one with them"
+                f"\n\n{self}\n\nLeave them out: {verb}() sets its own."
+            )
+
+
+def _each(batches: Iterator[list[T]]) -> Iterator[T]:
+    for records in batches:
+        yield from records
+        del records  # before the next ones come
+
+
+def _batch(part: Slice[T]) -> Read[tuple[list[T], Slice[T] | None]]:
+    """A batch, and the part that follows it; None after the last."""
+
+    def ask(session: orm.Session) -> tuple[list[T], Slice[T] | None]:
+        rows = part.read(session)
+        following = part.following(rows[-1][1:]) if len(rows) == part.limit else None
+        return [row[0] for row in rows], following
+
+    return Read(ask)
+
+
+def _read(part: Slice[T], session: orm.Session) -> list[Row[Any]]:
+    try:
+        return part.read(session)
+    except exc.StatementError as error:
+        refused = isinstance(error, exc.DataError) or type(error) in _REFUSALS
+        if part.place is None or not refused:
+            raise
+        raise answered(InvalidCursorError)("one with values that the database refuses") from error
+
+
+_REFUSALS = (exc.StatementError, exc.DBAPIError)
+"""What a value that a driver refuses is wrapped in, where it is no `DataError`."""
+
+
+def _ends(
+    rows: list[Row[Any]], order: str, place: Cursor | None
+) -> tuple[Cursor | None, Cursor | None]:
+    """The places of the first and of the last record, else the one that nothing was found at."""
+    if rows:
+        return Cursor(order, tuple(rows[0][1:])), Cursor(order, tuple(rows[-1][1:]))
+    if place is None:
+        return None, None
+    turned = Cursor(order, place.values, inclusive=not place.inclusive)
+    return turned, turned
