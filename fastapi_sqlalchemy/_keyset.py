@@ -280,13 +280,26 @@ def _equal(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == literal(value, column.type)
 
 
+def _is_special(value: Any) -> bool:
+    """Whether it is an infinity, or no number."""
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return isinstance(value, float) and not isfinite(value)
+
+
 def _fits(kind: Any, value: Any, dialect: Dialect) -> bool:
-    if isinstance(value, float) and not isfinite(value) and dialect.name in _MYSQL:
+    if isinstance(value, Decimal) and dialect.name == "sqlite":
+        return False  # it knows none
+    special = _is_special(value)
+    if special and dialect.name in _MYSQL:
         return False
     try:
         expected = kind.python_type
     except NotImplementedError:
         return True
-    # numbers compare with numbers of every kind, and functions give one for another
-    numbers = _NUMBERS if issubclass(expected, _NUMBERS) else ()
-    return isinstance(value, (expected, *numbers))
+    if special:
+        return issubclass(expected, float | Decimal)
+    if issubclass(expected, _NUMBERS) and not issubclass(expected, bool):
+        # functions give a number of one kind for one of another
+        return isinstance(value, _NUMBERS) and not isinstance(value, bool)
+    return isinstance(value, expected)
