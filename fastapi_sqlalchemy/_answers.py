@@ -11,16 +11,18 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from typing_extensions import override
 
-from . import exceptions
-from .exceptions import InvalidCursorError, InvalidPageError
+from .exceptions import InvalidCursorError, InvalidPageError, answer
 
 __all__ = ["InvalidCursorHTTPError", "InvalidPageHTTPError"]
 
 
 class _Answer(HTTPException):
-    def _answer_with(self, status: int) -> None:
-        # the first line: what follows it is advice for the author of the route
-        HTTPException.__init__(self, status, Exception.__str__(self).partition("\n")[0])
+    """Between an error and `HTTPException`, whose constructor wants a status, not a message."""
+
+    headers = None
+
+    def __init__(self, *args: Any) -> None:
+        Exception.__init__(self, *args)
 
     @override
     def __str__(self) -> str:
@@ -32,20 +34,24 @@ class _Answer(HTTPException):
 
 
 class InvalidPageHTTPError(InvalidPageError, _Answer):
-    """Answered with 422."""
+    """422: what was expected and found, without the advice for the author of the route."""
+
+    status_code = 422
 
     def __init__(self, *args: Any, **facts: Any) -> None:
         super().__init__(*args, **facts)
-        self._answer_with(422)
+        self.detail = str(self).partition("\n")[0]
 
 
 class InvalidCursorHTTPError(InvalidCursorError, _Answer):
-    """Answered with 422."""
+    """422: what is wrong with the cursor."""
+
+    status_code = 422
 
     def __init__(self, *args: Any, **facts: Any) -> None:
         super().__init__(*args, **facts)
-        self._answer_with(422)
+        self.detail = str(self).partition("\n")[0]
 
 
-exceptions.answer(InvalidPageError, InvalidPageHTTPError)
-exceptions.answer(InvalidCursorError, InvalidCursorHTTPError)
+answer(InvalidPageError, InvalidPageHTTPError)
+answer(InvalidCursorError, InvalidCursorHTTPError)

@@ -10,7 +10,7 @@ from typing import Any, Generic, Self
 
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import RelationshipDirection
+from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlalchemy.orm.interfaces import ORMOption
 
 from ._names import check_criteria, mapper_of
@@ -139,12 +139,21 @@ class Chain(Generic[T]):
             isouter: Whether to keep records that have no match (LEFT OUTER JOIN).
         """
         statement = self._statement.join(target, onclause, isouter=isouter)
+        leads_to_one = self._leads_to_one(target if onclause is None else onclause)
         return self._with(
             statement,
             joined=True,
-            multiplied=self._multiplied
-            or not _leads_to_one(onclause if onclause is not None else target),
+            multiplied=self._multiplied or not leads_to_one,
             latest=_entity(target) or self._latest,
+        )
+
+    def _leads_to_one(self, target: Any) -> bool:
+        """Whether a join of it adds no row, as a foreign key of the model promises."""
+        relationship = getattr(target, "property", None)
+        return (
+            isinstance(relationship, RelationshipProperty)
+            and relationship.direction is RelationshipDirection.MANYTOONE
+            and mapper_of(self._model).isa(relationship.parent)
         )
 
     def options(self, *options: ORMOption) -> Self:
@@ -165,12 +174,6 @@ class Chain(Generic[T]):
         elif not self._sliced and not self._distinct:
             return rows.with_only_columns(func.count(), maintain_column_froms=True)
         return select(func.count()).select_from(rows.subquery())
-
-
-def _leads_to_one(target: Any) -> bool:
-    """Whether a join of this relationship adds no row, which a foreign key promises."""
-    relationship = getattr(target, "property", None)
-    return getattr(relationship, "direction", None) is RelationshipDirection.MANYTOONE
 
 
 def _entity(target: Any) -> Any:

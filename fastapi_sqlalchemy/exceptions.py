@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import exc
 
@@ -36,7 +36,11 @@ __all__ = [
     "TransactionOptionError",
     "UniqueViolation",
     "UnknownNameError",
+    "answer",
+    "answered",
 ]
+
+E = TypeVar("E", bound="FastAPISQLAlchemyError")
 
 
 class FastAPISQLAlchemyError(Exception):
@@ -56,22 +60,17 @@ def _rebuild(
     return error
 
 
-E = TypeVar("E", bound=FastAPISQLAlchemyError)
-
-_answers: dict[type[Any], type[Any]] = {}
-
-
-def answered(kind: type[E]) -> type[E]:
-    """The class to raise for an error that a route may leave to its client.
-
-    It is the kind itself, or what the web floor made of it: one that is an HTTP answer too.
-    """
-    return _answers.get(kind, kind)
+_answers: dict[type[FastAPISQLAlchemyError], type[FastAPISQLAlchemyError]] = {}
 
 
 def answer(kind: type[E], by: type[E]) -> None:
-    """Raise this class in place of that kind."""
+    """Have an error raised as a class of its own, which a floor above knows how to answer."""
     _answers[kind] = by
+
+
+def answered(kind: type[E]) -> type[E]:
+    """The class to raise for a kind of error: itself, unless something above answers it."""
+    return cast("type[E]", _answers.get(kind, kind))
 
 
 class MissingSessionError(FastAPISQLAlchemyError, RuntimeError):

@@ -95,8 +95,7 @@ class _Part(Generic[T]):
                 name: core_schema.typed_dict_field(handler.generate_schema(kind), required=True)
                 for name, kind in fields.items()
             },
-            cls_name=name,
-            config={"title": name},
+            cls=type(name, (), {}),  # where Pydantic looks for a title
             # what makes it a component of its own in OpenAPI, by the name Pydantic would give it
             ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}[{_reference(item)}]",
         )

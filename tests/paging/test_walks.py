@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func
+from sqlalchemy import delete, func
 
 from fastapi_sqlalchemy import SQLAlchemy
 from tests.blog import created
@@ -64,7 +64,7 @@ def db() -> Iterator[SQLAlchemy]:
 
 def store(rows: list[dict[str, Any]]) -> None:
     with model.db.transaction():
-        model.db.session.execute(Thing.__table__.delete())
+        model.db.session.execute(delete(Thing))
         model.db.session.add_all(Thing(**row) for row in rows)
 
 
