@@ -2,9 +2,9 @@
 
     python -m benchmarks.memory [rows ...]
 
-Each walk runs in a process of its own, on an SQLite file and on Linux.  `traced` is the peak of what Python
-allocated meanwhile (tracemalloc), `resident` how much the process grew; `seconds` is without the
-tracing, which makes everything slow.
+Each walk runs in a process of its own, on an SQLite file and on Linux.  `traced` is the peak of
+what Python allocated meanwhile (tracemalloc), `resident` how much the process grew; `seconds` is
+without the tracing, which makes everything slow.
 """
 
 import json

@@ -34,7 +34,7 @@ _Write = Callable[[Any], str]
 _Read = Callable[[str], Any]
 
 # a datetime is a date: the first kind that fits is taken
-_KINDS: Final[tuple[tuple[type[Any], str, _Write, _Read], ...]] = (
+_KINDS: tuple[tuple[type[Any], str, _Write, _Read], ...] = (
     (datetime, "datetime", datetime.isoformat, datetime.fromisoformat),
     (date, "date", date.isoformat, date.fromisoformat),
     (time, "time", time.isoformat, time.fromisoformat),
@@ -73,7 +73,12 @@ class Cursor:
 
     @classmethod
     def decode(
-        cls, text: object, *, order: str, kinds: Sequence[type[Any] | None], secret: bytes | None
+        cls,
+        text: object,
+        *,
+        order: str,
+        kinds: Sequence[type[enum.Enum] | None],
+        secret: bytes | None,
     ) -> Cursor:
         """The cursor behind a text.
 
@@ -138,7 +143,7 @@ def _written(value: Any) -> Any:
     )
 
 
-def _read(value: Any, kind: type[Any] | None) -> Any:
+def _read(value: Any, kind: type[enum.Enum] | None) -> Any:
     if isinstance(value, dict):
         ((tag, text),) = value.items()
         return kind[text] if tag == "enum" and kind is not None else _READ[tag](text)

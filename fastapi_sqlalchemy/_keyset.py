@@ -7,6 +7,7 @@ Databases differ in where NULL stands and in what equals what they sent; both ar
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -158,7 +159,7 @@ class Keyset:
         return fingerprint([self.model.__qualname__, *facts])
 
     @property
-    def enumerations(self) -> list[type[Any] | None]:
+    def enumerations(self) -> list[type[enum.Enum] | None]:
         """The Python enumeration of each term that is sorted by one."""
         return [getattr(term.expression.type, "enum_class", None) for term in self.terms]
 

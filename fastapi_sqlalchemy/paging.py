@@ -297,11 +297,18 @@ def _batch(part: Slice[T]) -> Read[tuple[list[T], Slice[T] | None]]:
 
 
 def _read(part: Slice[T], session: orm.Session) -> list[Row[Any]]:
+    """What `part.read()` gives, where its place may be one that a client made up."""
+    if part.place is None:
+        return part.read(session)
+    if not part.keyset.accepts(session.get_bind(part.chain._model).dialect, part.place.values):
+        raise answered(InvalidCursorError)("one with values of another kind")
+    if session.autoflush:
+        session.flush()  # apart, because what fails in it is not the cursor's fault
     try:
         return part.read(session)
     except exc.StatementError as error:
         refused = isinstance(error, exc.DataError) or type(error) in _REFUSALS
-        if part.place is None or not refused:
+        if not refused:
             raise
         raise answered(InvalidCursorError)("one with values that the database refuses") from error
 

@@ -301,3 +301,21 @@ def test_a_secret_that_is_no_text_is_refused() -> None:
 
 def test_the_secret_is_not_shown(signing: SQLAlchemy) -> None:
     assert "secret" not in repr(signing)
+
+
+@pytest.mark.parametrize("db", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("things")
+def test_a_change_that_is_refused_is_not_blamed_on_the_cursor(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db, commit_on_exit=True):
+        page = verb(Thing.query, "cursor_paginate", 1)
+
+        def spoil() -> None:
+            db.session.add(Box(label="x" * 60))
+
+        async def aspoil() -> None:
+            db.async_session.add(Box(label="x" * 60))
+
+        verb.inside(spoil if verb.blocking else aspoil)
+        with pytest.raises(exc.DataError):
+            verb(Thing.query, "cursor_paginate", 1, after=page.next)
+        verb.inside(db.session.rollback if verb.blocking else db.async_session.rollback)
