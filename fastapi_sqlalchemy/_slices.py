@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
-from sqlalchemy import ColumnElement, Dialect, Label, Row, Select, func, orm, select
+from sqlalchemy import ColumnElement, Dialect, Label, Row, Select, func, orm
 
 from ._chain import Chain
 from ._cursors import Cursor
@@ -83,7 +83,7 @@ class Slice(Generic[T]):
         )
         places = [rows.c[sort.name] for sort in sorts]
         keys = [rows.c[f"key_{number}"] for number in range(len(key))]
-        first: Select[Any] = select(*keys).where(rows.c.nth == 1)
+        first = rows.select().with_only_columns(*keys).where(rows.c.nth == 1)
         part = self._cut(first, dialect, places, self._direction.order(dialect, places)).subquery()
         found = (column == part.c[f"key_{number}"] for number, column in enumerate(key))
         statement = self.chain.statement.order_by(None).add_columns(*sorts).where(*found)

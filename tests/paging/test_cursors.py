@@ -318,4 +318,4 @@ def test_a_change_that_is_refused_is_not_blamed_on_the_cursor(verb: Verb, db: SQ
         verb.inside(spoil if verb.blocking else aspoil)
         with pytest.raises(exc.DataError):
             verb(Thing.query, "cursor_paginate", 1, after=page.next)
-        verb.inside(db.session.rollback if verb.blocking else db.async_session.rollback)
+        verb.inside(lambda: (db.session if verb.blocking else db.async_session).rollback())
