@@ -10,40 +10,29 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from math import isfinite
 from typing import Any, Final
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Dialect,
-    Double,
-    Enum,
-    Float,
-    Integer,
-    Interval,
-    Numeric,
     Select,
-    TypeDecorator,
     and_,
-    cast,
     false,
     literal,
     or_,
     true,
-    type_coerce,
 )
 from sqlalchemy.engine.default import StrCompileDialect
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.sql import operators
 
+from ._comparing import MYSQL, comparable, fits
 from ._cursors import fingerprint
 from ._names import mapper_of
 
 __all__ = ["Keyset", "key_of", "tie_break"]
 
-_MYSQL: Final = ("mysql", "mariadb")
 _NULLS_LARGEST: Final = ("postgresql", "oracle")
 _MODIFIERS: Final = (
     operators.asc_op,
@@ -51,7 +40,6 @@ _MODIFIERS: Final = (
     operators.nulls_first_op,
     operators.nulls_last_op,
 )
-_NUMBERS: Final = (int, float, Decimal)
 _WRAPPERS: Final = ("label", "label_reference", "grouping")
 
 
@@ -90,7 +78,7 @@ class Term:
         ordered = column.desc() if self.descending else column
         if self.nulls_first in (None, self._by_default(dialect)) or not self.nullable:
             yield ordered
-        elif dialect.name in _MYSQL:  # knows no NULLS FIRST
+        elif dialect.name in MYSQL:  # knows no NULLS FIRST
             nulls = column.is_(None)
             yield nulls.desc() if self.nulls_first else nulls
             yield ordered
@@ -169,7 +157,7 @@ class Keyset:
 
     def columns(self, dialect: Dialect) -> list[ColumnElement[Any]]:
         """What to select of a record so as to find its place again."""
-        return [_comparable(term.expression, dialect) for term in self.terms]
+        return [comparable(term.expression, dialect) for term in self.terms]
 
     def order(
         self, dialect: Dialect, columns: Sequence[ColumnElement[Any]] | None = None
@@ -212,7 +200,7 @@ class Keyset:
         """Whether the values are of the kinds that the database would have sent."""
         columns = self.columns(dialect)
         pairs = zip(columns, values, strict=True)
-        return all(value is None or _fits(c.type, value, dialect) for c, value in pairs)
+        return all(value is None or fits(c.type, value, dialect) for c, value in pairs)
 
 
 def key_of(model: type[Any]) -> list[ColumnElement[Any]]:
@@ -260,47 +248,5 @@ def _sql(expression: ColumnElement[Any]) -> str:
     return f"{compiled} {sorted(compiled.params.items())}"
 
 
-def _comparable(expression: ColumnElement[Any], dialect: Dialect) -> ColumnElement[Any]:
-    """The expression in a form whose values, sent back, equal themselves and sort as it does."""
-    kind = expression.type
-    # the database sorts by what is stored; an Interval is a decorator where it has no such type
-    while isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
-        kind = kind.load_dialect_impl(dialect)
-        expression = type_coerce(expression, kind)
-    if isinstance(kind, Enum) and dialect.name in _MYSQL and kind.native_enum:
-        # sorted by number there, compared by name
-        return type_coerce(expression, Integer) + 0
-    if isinstance(kind, Numeric) and dialect.name == "sqlite":
-        return type_coerce(expression, Double)  # stored as floats, which a Decimal rounds
-    if isinstance(kind, Float) and not isinstance(kind, Double) and dialect.name != "sqlite":
-        return cast(expression, Double)  # one of four bytes does not equal its eight
-    return expression
-
-
 def _equal(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == literal(value, column.type)
-
-
-def _is_special(value: Any) -> bool:
-    """Whether it is an infinity, or no number."""
-    if isinstance(value, Decimal):
-        return not value.is_finite()
-    return isinstance(value, float) and not isfinite(value)
-
-
-def _fits(kind: Any, value: Any, dialect: Dialect) -> bool:
-    if isinstance(value, Decimal) and dialect.name == "sqlite":
-        return False  # it knows none
-    special = _is_special(value)
-    if special and dialect.name in _MYSQL:
-        return False
-    try:
-        expected = kind.python_type
-    except NotImplementedError:
-        return True
-    if special:
-        return issubclass(expected, float | Decimal)
-    if issubclass(expected, _NUMBERS) and not issubclass(expected, bool):
-        # functions give a number of one kind for one of another
-        return isinstance(value, _NUMBERS) and not isinstance(value, bool)
-    return isinstance(value, expected)

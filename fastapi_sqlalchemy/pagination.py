@@ -8,16 +8,11 @@ Both are JSON as they stand: FastAPI answers with one when a route returns it, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, get_args
+from typing import Any, ClassVar, Final
 
-from typing_extensions import override
-
+from ._parts import Part
 from ._types import R, T
 from .exceptions import InvalidPageError, answered
-
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
-    from pydantic_core import CoreSchema
 
 __all__ = ["CursorPage", "Page", "check_size", "offset_of"]
 
@@ -25,102 +20,7 @@ _LAST: Final = 2**63 - 1
 """The largest number that the databases take for LIMIT and OFFSET."""
 
 
-class _Part(Generic[T]):
-    """Some of the items of a query, and what is known of the others."""
-
-    __slots__ = ("items",)
-
-    items: list[T]
-    """The records, in order."""
-
-    _given: ClassVar[tuple[str, ...]]
-    _told: ClassVar[dict[str, Any]]
-
-    def _set(self, **values: Any) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    @override
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"cannot set `{name}`: a {type(self).__name__} does not change")
-
-    @override
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"cannot delete `{name}`: a {type(self).__name__} does not change")
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def keys(self) -> list[str]:
-        """The names of what `dict(page)` holds, which is what it becomes as JSON."""
-        return ["items", *self._told]
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.keys():
-            raise KeyError(name)
-        return getattr(self, name)
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self._given)
-
-    __hash__ = None  # type: ignore[assignment]  # as for every class that compares a list
-
-    @override
-    def __repr__(self) -> str:
-        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._given[1:])
-        return f"<{type(self).__name__} of {len(self)} items, {given}>"
-
-    @override
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), {name: getattr(self, name) for name in self._given})
-
-    def _with_items(self, items: list[Any]) -> Any:
-        return type(self)(**{name: getattr(self, name) for name in self._given} | {"items": items})
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        (item,) = get_args(source) or (Any,)
-        fields = {"items": list[item], **cls._told}  # type: ignore[valid-type]  # a value here
-        name = f"{cls.__name__}[{getattr(item, '__name__', item)}]"
-        shape = core_schema.typed_dict_schema(
-            {
-                name: core_schema.typed_dict_field(handler.generate_schema(kind), required=True)
-                for name, kind in fields.items()
-            },
-            cls=type(name, (), {}),  # where Pydantic looks for a title
-            # what makes it a component of its own in OpenAPI, by the name Pydantic would give it
-            ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}[{_reference(item)}]",
-        )
-        return core_schema.no_info_after_validator_function(
-            lambda values: cls(**{name: values[name] for name in cls._given}),
-            core_schema.no_info_before_validator_function(
-                lambda page: dict(page) if isinstance(page, cls) else page, shape
-            ),
-            serialization=core_schema.wrap_serializer_function_ser_schema(
-                lambda page, serialize: serialize(dict(page)), schema=shape
-            ),
-        )
-
-
-def _rebuild(kind: type[Any], given: dict[str, Any]) -> Any:
-    return kind(**given)
-
-
-def _reference(kind: Any) -> str:
-    if isinstance(kind, type):
-        return f"{kind.__module__}.{kind.__qualname__}:{id(kind)}"
-    return repr(kind)
-
-
-class Page(_Part[T]):
+class Page(Part[T]):
     """A numbered slice of a query: what `paginate()` returns.
 
     >>> page = User.query.order_by(User.name).paginate(page=1, per_page=1)
@@ -240,7 +140,7 @@ class Page(_Part[T]):
             yield None
 
 
-class CursorPage(_Part[T]):
+class CursorPage(Part[T]):
     """A slice that begins where another one ended: what `cursor_paginate()` returns.
 
     >>> page = User.query.order_by(User.name).cursor_paginate(limit=1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 
 from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy.exceptions import MissingSessionError
@@ -124,13 +124,13 @@ def test_progress_is_told_after_each_batch(verb: Verb, db: SQLAlchemy) -> None:
 
 
 class Alive:
-    """How many of the records that were met still are, and how many were at most."""
+    """How many boxes that were loaded are still there, and how many were at most."""
 
     def __init__(self) -> None:
         self._records: weakref.WeakSet[Any] = weakref.WeakSet()
         self.most = 0
 
-    def meet(self, record: object) -> None:
+    def note(self, record: object, _: object) -> None:
         self._records.add(record)
         self.most = max(self.most, len(self._records))
 
@@ -139,42 +139,39 @@ class Alive:
 def alive() -> Iterator[Alive]:
     gc.collect()
     gc.disable()  # what is freed is freed by reference counts alone
-    yield Alive()
+    alive = Alive()
+    event.listen(Box, "load", alive.note)
+    yield alive
+    event.remove(Box, "load", alive.note)
     gc.enable()
 
 
 @pytest.mark.parametrize("name", ["find_each", "in_batches"])
-def test_records_of_earlier_batches_are_free(
+def test_records_of_earlier_batches_are_free_before_the_next_are_loaded(
     verb: Verb, db: SQLAlchemy, alive: Alive, name: str
 ) -> None:
-    def meet(found: Any) -> None:
-        for record in found if isinstance(found, list) else [found]:
-            alive.meet(record)
-
     def walk() -> None:
-        for found in getattr(Box.query, name)(1):
-            meet(found)
+        for found in getattr(Box.query, name)(2):
             del found
 
     async def awalk() -> None:
-        async for found in getattr(Box.query, f"a{name}")(1):
-            meet(found)
+        async for found in getattr(Box.query, f"a{name}")(2):
             del found
 
     with verb.scope(db):
         verb.inside(walk if verb.blocking else awalk)
-    assert alive.most == 1
+    assert alive.most == 2
 
 
 def test_records_that_were_saved_are_free_as_well(verb: Verb, db: SQLAlchemy, alive: Alive) -> None:
     def walk() -> None:
         for box in Box.query.find_each(1):
-            alive.meet(box.update(label="new"))
+            box.update(label="new")
             del box
 
     async def awalk() -> None:
         async for box in Box.query.afind_each(1):
-            alive.meet(await box.aupdate(label="new"))
+            await box.aupdate(label="new")
             del box
 
     with verb.scope(db):

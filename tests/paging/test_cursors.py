@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import exc
 
@@ -67,6 +67,7 @@ def same(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)  # tells 0.0 from -0.0, and NaN of a Decimal is itself
 
 
+@settings(deadline=None)
 @given(st.lists(SCALARS, max_size=4), SECRETS, st.booleans())
 def test_values_come_back_as_they_were(
     values: list[Any], secret: bytes | None, inclusive: bool
@@ -85,6 +86,7 @@ def test_a_value_that_no_cursor_carries_is_named_by_its_type() -> None:
         Cursor("order", (1j,)).encode(None)
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()), SECRETS)
 def test_any_text_is_a_cursor_or_refused(text: str, secret: bytes | None) -> None:
     with pytest.raises(InvalidCursorError):
@@ -97,6 +99,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON | st.tuples(st.just("order"), st.lists(JSON), JSON).map(list))
 def test_any_payload_is_a_cursor_or_refused(payload: Any) -> None:
     text = base64.urlsafe_b64encode(json.dumps(payload).encode()).decode()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func
 
@@ -88,6 +88,7 @@ def walk_back(query: Any, limit: int, before: str | None) -> list[Any]:
 
 
 @pytest.mark.usefixtures("db")
+@settings(deadline=None, max_examples=60)
 @given(rows=ROWS, order=ORDERS, limit=st.integers(1, 5))
 def test_the_pages_of_any_order_are_the_sorted_list(
     rows: list[dict[str, Any]], order: list[Any], limit: int
@@ -111,6 +112,7 @@ def test_the_pages_of_any_order_are_the_sorted_list(
 
 
 @pytest.mark.usefixtures("db")
+@settings(deadline=None, max_examples=60)
 @given(
     rows=ROWS,
     order=ORDERS,
@@ -134,6 +136,7 @@ def test_the_pages_of_any_joined_collection_are_its_records(
 
 
 @pytest.mark.usefixtures("db")
+@settings(deadline=None, max_examples=60)
 @given(rows=ROWS, order=ORDERS, limit=st.integers(1, 4), data=st.data())
 def test_a_row_that_goes_between_two_pages_hides_no_other(
     rows: list[dict[str, Any]], order: list[Any], limit: int, data: st.DataObject
