@@ -10,12 +10,15 @@ from .keys import uuid7
 from .middleware import DBSessionMiddleware
 from .mixins import SoftDeleteMixin, TimestampMixin, UUIDMixin, VersionedMixin
 from .model import ModelBase
+from .pagination import CursorPage, Page
 from .query import Query
 from .rows import Rows
 
 __all__ = [
+    "CursorPage",
     "DBSessionMiddleware",
     "ModelBase",
+    "Page",
     "Query",
     "Rows",
     "SQLAlchemy",

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from typing_extensions import override
 
-from .exceptions import RecordNotFoundError, answer
+from .exceptions import InvalidCursorError, InvalidPageError, RecordNotFoundError, answer
 
-__all__ = ["RecordNotFoundHTTPError"]
+__all__ = ["InvalidCursorHTTPError", "InvalidPageHTTPError", "RecordNotFoundHTTPError"]
 
 
 class _Answer(HTTPException):
@@ -22,6 +23,14 @@ class _Answer(HTTPException):
 
     def __init__(self, *args: Any) -> None:
         Exception.__init__(self, *args)
+
+    @override
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+    @override
+    def __repr__(self) -> str:
+        return Exception.__repr__(self)
 
 
 class RecordNotFoundHTTPError(RecordNotFoundError, _Answer):
@@ -34,4 +43,26 @@ class RecordNotFoundHTTPError(RecordNotFoundError, _Answer):
         self.detail = self.description
 
 
+class InvalidPageHTTPError(InvalidPageError, _Answer):
+    """422: what was expected and found, without the advice for the author of the route."""
+
+    status_code = 422
+
+    def __init__(self, *args: Any, **facts: Any) -> None:
+        super().__init__(*args, **facts)
+        self.detail = str(self).partition("\n")[0]
+
+
+class InvalidCursorHTTPError(InvalidCursorError, _Answer):
+    """422: what is wrong with the cursor."""
+
+    status_code = 422
+
+    def __init__(self, *args: Any, **facts: Any) -> None:
+        super().__init__(*args, **facts)
+        self.detail = str(self).partition("\n")[0]
+
+
+answer(InvalidPageError, InvalidPageHTTPError)
+answer(InvalidCursorError, InvalidCursorHTTPError)
 answer(RecordNotFoundError, RecordNotFoundHTTPError)

@@ -11,10 +11,11 @@ from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlalchemy.orm.interfaces import ORMOption
 
 from ._deletion import WITH_DELETED, require_soft
-from ._names import check_criteria, column_named
+from ._names import check_criteria, column_named, mapper_of
 from ._types import AnySelect, Criterion, T
 from .exceptions import InvalidSliceError
 
@@ -35,6 +36,7 @@ class Chain(Generic[T]):
         "_limit",
         "_locked",
         "_model",
+        "_multiplied",
         "_offset",
         "_options",
         "_sliced",
@@ -50,6 +52,8 @@ class Chain(Generic[T]):
         self._limit: int | None = None
         self._offset: int | None = None
         self._joined = self._sliced = self._distinct = self._grouped = self._locked = False
+        # whether a join gives a record several rows
+        self._multiplied = False
 
     def _with(self, statement: AnySelect, **changes: Any) -> Self:
         return self._become(type(self), statement, **changes)
@@ -62,6 +66,7 @@ class Chain(Generic[T]):
         new._limit = changes.get("limit", self._limit)
         new._offset = changes.get("offset", self._offset)
         new._joined = changes.get("joined", self._joined)
+        new._multiplied = changes.get("multiplied", self._multiplied)
         new._sliced = changes.get("sliced", self._sliced)
         new._distinct = changes.get("distinct", self._distinct)
         new._grouped = changes.get("grouped", self._grouped)
@@ -210,7 +215,22 @@ class Chain(Generic[T]):
             full: Whether to keep both sides where there is no match (FULL OUTER JOIN).
         """
         statement = self._statement.join(target, onclause, isouter=isouter, full=full)
-        return self._with(statement, joined=True, latest=_entity(target) or self._latest)
+        leads_to_one = self._leads_to_one(target if onclause is None else onclause)
+        return self._with(
+            statement,
+            joined=True,
+            multiplied=self._multiplied or not leads_to_one,
+            latest=_entity(target) or self._latest,
+        )
+
+    def _leads_to_one(self, target: Any) -> bool:
+        """Whether a join of it adds no row, as a foreign key of the model promises."""
+        relationship = getattr(target, "property", None)
+        return (
+            isinstance(relationship, RelationshipProperty)
+            and relationship.direction is RelationshipDirection.MANYTOONE
+            and mapper_of(self._model).isa(relationship.parent)
+        )
 
     def outerjoin(self, target: Any, onclause: Any = None, *, full: bool = False) -> Self:
         """Join as `join(..., isouter=True)` does: records without a match stay."""
@@ -226,7 +246,7 @@ class Chain(Generic[T]):
         """
         statement = self._statement.select_from(*froms)
         latest = self._latest if self._joined else _entity(froms[0]) if froms else None
-        return self._with(statement, joined=True, latest=latest or self._latest)
+        return self._with(statement, joined=True, multiplied=True, latest=latest or self._latest)
 
     def with_for_update(
         self,
@@ -329,6 +349,10 @@ class Chain(Generic[T]):
         require_soft("only_deleted", self._model)
         model: Any = self._model
         return self.with_deleted().filter(model.deleted_at.is_not(None))
+
+    def _repeats(self) -> bool:
+        """Whether a record may come in several rows."""
+        return self._multiplied
 
     def _counted(self) -> Select[int]:
         """The statement that counts what this one finds."""

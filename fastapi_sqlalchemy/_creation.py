@@ -19,7 +19,7 @@ from ._operations import Perform, Read, Send, Steps
 from ._records import save
 from ._types import T
 from .exceptions import UniqueViolation
-from .query import Query
+from .query import Query, query_of
 from .session import Session
 from .transaction import is_conflict
 
@@ -80,7 +80,7 @@ def _sought(verb: str, model: type[T], defaults: Defaults, eq: Mapping[str, Any]
         raise TypeError(f"{model.__name__}.{verb}() expected what to look for, found nothing")
     check_criteria(verb, model, eq)
     check_values(verb, model, defaults or {})
-    return Query(model).filter_by(**eq)
+    return query_of(model).filter_by(**eq)
 
 
 def _called(defaults: Defaults) -> dict[str, Any]:

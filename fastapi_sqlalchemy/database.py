@@ -67,9 +67,12 @@ class SQLAlchemy:
             "allow".
         hold_warning: Seconds after which a connection was held for too long: giving it back warns
             then. None, the default, never does.
+        cursor_secret: What the cursors of `cursor_paginate()` are signed with, the same in every
+            process that serves them. Without one a client can make up a place to read from.
 
     Raises:
         TypeError: An option is unknown or contradicts another one.
+        ValueError: The secret is empty.
     """
 
     Base: type[Base]
@@ -91,6 +94,7 @@ class SQLAlchemy:
         query_class: type[Query[Any]] | None = None,
         blocking: Blocking = "warn",
         hold_warning: float | None = None,
+        cursor_secret: str | bytes | None = None,
     ) -> None:
         self._scopes = Scopes(self._require_url)
         self._engines = Engines()
@@ -105,6 +109,7 @@ class SQLAlchemy:
             commit_on_exit=commit_on_exit,
             blocking=blocking,
             hold_warning=hold_warning,
+            cursor_secret=cursor_secret,
         )
         self.Base = make_base(
             self._scopes, metadata=metadata, model_class=model_class, query_class=query_class
@@ -124,6 +129,7 @@ class SQLAlchemy:
         commit_on_exit: bool = False,
         blocking: Blocking = "warn",
         hold_warning: float | None = None,
+        cursor_secret: str | bytes | None = None,
     ) -> None:
         """Say where the database is, with the options of the constructor.
 
@@ -138,12 +144,15 @@ class SQLAlchemy:
             ("custom_engine", custom_engine, Engine),
             ("engine_args", engine_args, Mapping),
             ("session_args", session_args, Mapping),
+            ("cursor_secret", cursor_secret, (str, bytes)),
         ):
             _check_type(option, given, kinds)
         if async_engine is not None and not hasattr(async_engine, "sync_engine"):
             raise TypeError(f"async_engine expected an AsyncEngine, found {async_engine!r}")
         if blocking not in get_args(Blocking):
             raise TypeError(f'blocking expected "warn", "raise" or "allow", found {blocking!r}')
+        if cursor_secret is not None and not cursor_secret:
+            raise ValueError("cursor_secret expected some bytes, found none: cursors can be forged")
         engines = Engines(
             url,
             async_url=async_url,
@@ -158,6 +167,8 @@ class SQLAlchemy:
         self._blocking: Blocking = blocking
         self._name = str(engines.url)  # hides the password
         self._hold_warning = hold_warning
+        secret = cursor_secret.encode() if isinstance(cursor_secret, str) else cursor_secret
+        self._scopes.cursor_secret = secret
 
     def _require_url(self) -> None:
         if self._engines.url is None:

@@ -22,6 +22,8 @@ __all__ = [
     "ForeignKeyViolation",
     "HeldConnectionWarning",
     "IntegrityError",
+    "InvalidCursorError",
+    "InvalidPageError",
     "InvalidSliceError",
     "LateCommitWarning",
     "LazyLoadError",
@@ -432,6 +434,30 @@ class NaiveDatetimeError(FastAPISQLAlchemyError, ValueError, exc.DontWrapMixin):
         super().__init__(
             f"a UTCDateTime expected a datetime with a time zone, found {found}\n\n"
             "`datetime.now(UTC)` has one; `value.replace(tzinfo=...)` says which one is meant."
+        )
+
+
+class InvalidPageError(FastAPISQLAlchemyError, ValueError):
+    """A page number or size that no page can have. `name` is that of the argument."""
+
+    def __init__(self, name: str, *, needs: str, found: str) -> None:
+        self.name = name
+        super().__init__(
+            f"expected `{name}` to be {needs}, found {found}\n\n"
+            "A value that comes from a client can be checked before: "
+            f"`{name}: Annotated[int, Query(ge=1, le=100)]` in a FastAPI route."
+        )
+
+
+class InvalidCursorError(FastAPISQLAlchemyError, ValueError):
+    """A cursor that this query did not give out. `reason` says what is wrong with it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"expected a cursor that this query gave out, found {reason}\n\n"
+            "Take it from `next` or `previous` of a page with the same order, unchanged, or begin "
+            "again without one."
         )
 
 

@@ -23,13 +23,14 @@ from ._strict import STRICT
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
 from .exceptions import RecordNotFoundError, answered
+from .paging import Paging
 from .rows import Columns
 from .scope import scopes_of
 
 __all__ = ["Query", "query_of"]
 
 
-class Query(BulkWrites[T], Columns[T]):
+class Query(Paging[T], BulkWrites[T], Columns[T]):
     """What to ask about one model; nothing is sent before a terminal.
 
     `str(query)` is the SQL with placeholders, `query.statement` the `Select`, and SQLAlchemy's
@@ -226,11 +227,14 @@ class Query(BulkWrites[T], Columns[T]):
             self._get(ident), kind, instead="get", description=description, shown=shown
         )
 
+    def _repeats(self) -> bool:
+        return self._multiplied or self._has_several_froms()
+
     def _counted(self) -> Select[int]:
         rows = self._statement.order_by(None)
         if self._sliced or self._distinct or self._grouped:
             return super()._counted()
-        if self._joined or self._has_several_froms():
+        if self._repeats():
             keys = mapper_of(self._model).primary_key
             rows = rows.with_only_columns(*keys, maintain_column_froms=True)
             # PostgreSQL locks what is selected, not what is made of it

@@ -276,7 +276,7 @@ class Scope(Place):
 class Scopes:
     """The scopes of one database: which of them this piece of code stands in."""
 
-    __slots__ = ("_here", "_require_url")
+    __slots__ = ("_here", "_require_url", "cursor_secret")
 
     default: ClassVar[Scopes]
     """Those of the global `db`, for models that belong to no database."""
@@ -284,6 +284,8 @@ class Scopes:
     def __init__(self, require_url: Callable[[], None]) -> None:
         self._here: ContextVar[Place] = ContextVar("fastapi_sqlalchemy_place")
         self._require_url = require_url
+        self.cursor_secret: bytes | None = None
+        """What the cursors of pages are signed with."""
 
     @property
     def here(self) -> Place:

@@ -215,3 +215,37 @@ def test_parts_of_a_union_in_several_tables_may_be_limited(verb: Verb) -> None:
         assert [car.seats for car in found] == [2, 5]
         assert verb(Vehicle.query.filter_by(wheels=2).union(few), "count") == 2
         assert verb(Animal.query.filter_by(name="Rex").union(Lion.query), "count") == 2
+
+
+ORDERS = {
+    "none": (),
+    "of the parent": (Vehicle.wheels.desc(),),
+    "of the child": (Car.seats, Vehicle.wheels),
+    "key": (Car.id.desc(),),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_child_in_a_table_of_its_own_comes_in_pages(verb: Verb, name: str) -> None:
+    query = Car.query.order_by(*ORDERS[name])
+    with verb.scope(zoo):
+        expected = [car.id for car in verb(query.order_by(Car.id), "all")]
+        first = verb(query, "cursor_paginate", 1)
+        second = verb(query, "cursor_paginate", 1, after=first.next)
+        assert [car.id for car in (*first, *second)] == expected
+        assert not second.has_next
+        assert [car.id for car in verb(query, "paginate", 2, 1)] == expected[1:]
+        assert [car.id for car in verb.each(query, "find_each", 1)] == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "names"), [(Animal, ["Leo", "Rex", "Tom"]), (Cat, ["Leo", "Tom"]), (Lion, ["Leo"])]
+)
+def test_a_page_of_one_table_heeds_the_class(
+    verb: Verb, model: type[Animal], names: list[str]
+) -> None:
+    query = model.query.order_by(model.name)
+    with verb.scope(zoo):
+        page = verb(query, "paginate", 1, 1)
+        assert (page.total, len(page)) == (len(names), 1)
+        assert [animal.name for animal in verb.each(query, "find_each", 1)] == names

@@ -1,0 +1,143 @@
+"""The terminals that read all records of a query, a batch at a time, in the memory of one.
+
+A batch begins where the one before it ended, as a cursor page does: nothing is held open between
+two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from sqlalchemy import exc, orm
+
+from ._chain import Chain
+from ._keyset import Keyset
+from ._operations import Read
+from ._slices import Slice
+from ._types import T
+from .pagination import check_size
+from .scope import scopes_of
+
+__all__ = ["Batches", "Progress"]
+
+Progress = Callable[[int, int], object]
+"""Told after each batch how many records are done, and how many there were at the start."""
+
+
+class Batches(Chain[T]):
+    """What a query gives in batches."""
+
+    __slots__ = ()
+
+    def find_each(self, batch: int = 1000, *, progress: Progress | None = None) -> Iterator[T]:
+        """Every record, read in batches: a million of them need the memory of one batch.
+
+        Between batches no connection is held and a commit is no harm. A record that is added or
+        changed meanwhile is met if its place in the order is still to come.
+
+        >>> for user in User.query.find_each():
+        ...     print(user.name)
+        Ada
+        Grace
+
+        Args:
+            batch: How many records are read at once.
+            progress: Called after each batch with the number of records done and that of all.
+
+        Raises:
+            InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
+            ValueError: There can be no such batch.
+        """
+        return _each(self.in_batches(batch, progress=progress))
+
+    async def afind_each(
+        self, batch: int = 1000, *, progress: Progress | None = None
+    ) -> AsyncIterator[T]:
+        """Awaitable twin of `find_each`."""
+        async for records in self.ain_batches(batch, progress=progress):
+            for record in records:
+                yield record
+            del record, records  # before the next ones come
+
+    def in_batches(
+        self, size: int = 1000, *, progress: Progress | None = None
+    ) -> Iterator[list[T]]:
+        """Every record, in lists of this size, as `find_each` does it.
+
+        >>> for users in User.query.in_batches(1):
+        ...     print([user.name for user in users])
+        ['Ada']
+        ['Grace']
+
+        Args:
+            size: How many records a list has; the last one has the rest.
+            progress: Called after each batch with the number of records done and that of all.
+
+        Raises:
+            InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
+            ValueError: There can be no such batch.
+        """
+        first = self._first_batch(size)
+        scopes_of(self._model).here  # noqa: B018 - a missing session is told here, not in the loop
+        return self._batches(first, progress)
+
+    def _batches(self, part: Slice[T] | None, progress: Progress | None) -> Iterator[list[T]]:
+        run = scopes_of(self._model).run
+        total, done = 0 if progress is None else run(self._total()), 0
+        while part is not None:
+            records, part = run(_batch(part))
+            done += len(records)
+            if records:
+                yield records
+            del records  # before the next ones come
+            if progress is not None:
+                progress(done, total)
+
+    async def ain_batches(
+        self, size: int = 1000, *, progress: Progress | None = None
+    ) -> AsyncIterator[list[T]]:
+        """Awaitable twin of `in_batches`."""
+        part: Slice[T] | None = self._first_batch(size)
+        run = scopes_of(self._model).arun
+        total, done = 0 if progress is None else await run(self._total()), 0
+        while part is not None:
+            records, part = await run(_batch(part))
+            done += len(records)
+            if records:
+                yield records
+            del records
+            if progress is not None:
+                progress(done, total)
+
+    def _first_batch(self, size: int) -> Slice[T]:
+        check_size("size", size)
+        self._refuse_slice("in_batches")
+        return Slice(self, Keyset.of("in_batches", self._model, self._statement), limit=size)
+
+    def _total(self) -> Read[int]:
+        statement = self._counted()
+        return Read(lambda session: session.scalars(statement).one())
+
+    def _refuse_slice(self, verb: str) -> None:
+        if self._sliced:
+            raise exc.InvalidRequestError(
+                f"{verb}() expected a query without `limit()` and `offset()`, found one with them"
+                f"\n\n{self}\n\nLeave them out: {verb}() sets its own."
+            )
+
+
+def _each(batches: Iterator[list[T]]) -> Iterator[T]:
+    for records in batches:
+        yield from records
+        del records  # before the next ones come
+
+
+def _batch(part: Slice[T]) -> Read[tuple[list[T], Slice[T] | None]]:
+    """A batch, and the part that follows it; None after the last."""
+
+    def ask(session: orm.Session) -> tuple[list[T], Slice[T] | None]:
+        rows = part.read(session)
+        following = part.following(rows[-1][1:]) if len(rows) == part.limit else None
+        return [row[0] for row in rows], following
+
+    return Read(ask)
