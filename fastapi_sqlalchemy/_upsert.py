@@ -104,6 +104,7 @@ class _Target:
         names.check(self.names)
         self.columns = tuple(self.column[name] for name in self.names)
         self._primary = frozenset(primary)
+        self._version = mapper.version_id_col
         uniques = _uniques(mapper, table)
         same = [index for columns, index in uniques if set(columns) == set(self.columns)]
         if not same:
@@ -124,7 +125,7 @@ class _Target:
         given, values = self._rows.read(index, row)
         for name in self.names:
             if values.get(name) is None:
-                expected = f"a value of `{name}`, by which a row is found,"
+                expected = f"a value of `{name}`, by which a row is found"
                 raise RowError("upsert", index, expected, "None" if name in row else "none")
         mapper = self._rows.mapper
         if mapper.polymorphic_identity is not None and mapper.polymorphic_on is not None:
@@ -186,7 +187,10 @@ class _Target:
             onupdate: Any = column.onupdate
             if onupdate is None or column.key in values:
                 continue
-            found[column.key] = onupdate.arg(None) if onupdate.is_callable else onupdate.arg
+            if column is self._version:
+                found[column.key] = column + 1  # in words it could be of either row
+            else:
+                found[column.key] = onupdate.arg(None) if onupdate.is_callable else onupdate.arg
         return found
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Protocol, Self, TypeVar, overload
 
-from sqlalchemy import inspect, orm
+from sqlalchemy import event, inspect, orm
 
 from . import _records
 from ._lifecycle import refuse_coroutines
@@ -349,6 +349,12 @@ def _is_left_out(
     if key in state.expired_attributes:
         return state.session is None
     return attribute.deferred or key in state.callables  # else it is None: no INSERT named it
+
+
+@event.listens_for(ActiveRecord, "after_mapper_constructed", propagate=True)
+def _delete_what_is_gone(mapper: orm.Mapper[Any], model: type[ActiveRecord]) -> None:
+    if mapper.version_id_col is None:  # else it matters who was first
+        mapper.confirm_deleted_rows = False
 
 
 ActiveRecord.__verbs_of__ = ActiveRecord
