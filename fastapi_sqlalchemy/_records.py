@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, inspect, orm
+from sqlalchemy import ClauseElement, exc, inspect, orm
 
 from ._deletion import SoftDeletable, mark_deleted, reset
 from ._names import check_attributes, check_criteria, check_values
@@ -124,8 +124,11 @@ def delete(record: object, *, force: bool = False) -> Write[None]:
 
 
 def restore(record: S) -> Write[S]:
+    if not inspect(record, raiseerr=True).has_identity:
+        raise exc.InvalidRequestError("restore() expected a deleted record, found one never saved")
+
     def restore(session: orm.Session) -> S:
-        session.add(record)
+        _join(session, record)
         record.deleted_at = None
         return record
 

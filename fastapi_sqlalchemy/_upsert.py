@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Dialect, Index, Insert, Table, UniqueConstraint, orm
+from sqlalchemy import Dialect, Index, Insert, Table, UniqueConstraint, literal_column, orm
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from ._loaded import expire, load_expired, rows_with
@@ -104,7 +104,7 @@ class _Target:
         names.check(self.names)
         self.columns = tuple(self.column[name] for name in self.names)
         self._primary = frozenset(primary)
-        self._version = mapper.version_id_col
+        self._version: Any = mapper.version_id_col
         uniques = _uniques(mapper, table)
         same = [index for columns, index in uniques if set(columns) == set(self.columns)]
         if not same:
@@ -188,7 +188,7 @@ class _Target:
             if onupdate is None or column.key in values:
                 continue
             if column is self._version:
-                found[column.key] = column + 1  # in words it could be of either row
+                found[column.key] = column + literal_column("1")  # by its name it is of either row
             else:
                 found[column.key] = onupdate.arg(None) if onupdate.is_callable else onupdate.arg
         return found
@@ -197,6 +197,8 @@ class _Target:
 def _listed(names: NameOrNames) -> list[str]:
     if isinstance(names, str):
         return [names]
+    if isinstance(names, orm.QueryableAttribute):
+        return [str(names.key)]
     return [name if isinstance(name, str) else str(name.key) for name in names]
 
 

@@ -224,7 +224,7 @@ class RowError(FastAPISQLAlchemyError, TypeError, ValueError):
 
     def __init__(self, verb: str, row: int, expected: str, found: str) -> None:
         self.row = row
-        super().__init__(f"{verb}() expected {expected}; row {row} has {found}, and nothing stays")
+        super().__init__(f"{verb}() expected {expected}, found {found} in row {row}; nothing stays")
 
 
 class MissingCriterionError(FastAPISQLAlchemyError, exc.InvalidRequestError):
