@@ -157,7 +157,10 @@ class _SQLite(Ground):
                 and cursor.execute("PRAGMA foreign_keys").fetchone()[0]
                 and cursor.execute("PRAGMA foreign_key_check").fetchone()
             ):
-                raise sqlite3.IntegrityError("FOREIGN KEY constraint failed")
+                error = sqlite3.IntegrityError("FOREIGN KEY constraint failed")
+                error.sqlite_errorcode = sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+                error.sqlite_errorname = "SQLITE_CONSTRAINT_FOREIGNKEY"
+                raise error
         finally:
             cursor.close()
 

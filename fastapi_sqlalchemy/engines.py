@@ -30,9 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.pool import PoolProxiedConnection
 
 from . import autocommit, drivers, sqlite, violations
+from ._one_connection import refuse_connections
 from ._types import Options
 from .exceptions import IsolationError, SessionNotInitialisedError
-from .isolation import Isolation, refuse_connections
+from .isolation import Isolation
 from .pool import LendingPool
 
 if TYPE_CHECKING:

@@ -158,6 +158,9 @@ class ConcurrencyError(FastAPISQLAlchemyError, RuntimeError):
 class IsolationError(FastAPISQLAlchemyError, exc.InvalidRequestError):
     """Within `db.testing()`: what cannot be done on one connection that is rolled back."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
 
 class IsolationTimeoutError(IsolationError, exc.TimeoutError):
     """Within `db.testing()`: a statement waited too long for a transaction that did not end.

@@ -7,34 +7,30 @@ back moves a savepoint instead.
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Pool, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import ExecutionContext
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-
-# a connection that no `connect` event announces: it was set up when it was opened
-from sqlalchemy.pool.base import _ConnectionRecord as Record
-from typing_extensions import override
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ._caller import watching
 from ._ground import ground_of
+from ._one_connection import OneConnection, turn_of
 from ._turns import Turns
 from .exceptions import IsolationError
 from .sqlite import IMMEDIATE
 
-__all__ = ["Isolation", "refuse_connections"]
-
-_WHO: Final = "fastapi_sqlalchemy_turn"
+__all__ = ["Isolation"]
 
 _READS: Final = re.compile(
-    r"\s*\(*\s*(SELECT|VALUES|TABLE|SHOW|EXPLAIN|DESC|PRAGMA)\b", re.IGNORECASE
+    r"\s*\(*\s*(SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|DESC|DESCRIBE|PRAGMA)\b", re.IGNORECASE
 )
-_LOCKS: Final = re.compile(r"\bFOR\s+(UPDATE|SHARE|NO\s+KEY|KEY\s+SHARE)\b|\bINTO\b", re.IGNORECASE)
+_CHANGES: Final = re.compile(
+    r"\b(INSERT|UPDATE|DELETE|MERGE|INTO|FOR\s+(NO\s+KEY|KEY|SHARE))\b", re.IGNORECASE
+)
+"""What makes more of a statement that begins like a read; a name may only look so."""
 _BEGINS: Final = re.compile(r"\s*(BEGIN|START\s+TRANSACTION)\b", re.IGNORECASE)
 _ENDS: Final = re.compile(
     r"\s*(COMMIT|END|ROLLBACK(?!\s+(WORK\s+)?TO)|PREPARE\s+TRANSACTION)\b", re.IGNORECASE
@@ -53,6 +49,8 @@ class Isolation:
         self._engine, self._dialect = engine, engine.dialect
         self._turns = Turns(timeout)
         self._watching = watching()
+        self._reading = False
+        """Whether the statement that runs changes nothing."""
         self._replaced: dict[str, Any] = {}
         self._holder: Connection = engine.connect()
         try:
@@ -63,7 +61,7 @@ class Isolation:
             self._holder.close()
             raise
         self._pool = engine.pool
-        self._one = _OneConnection(self._pool, engine, connection, self._turns)
+        self._one = OneConnection(self._pool, engine, connection, self._turns)
         self._take_over()
 
     def _take_over(self) -> None:
@@ -127,10 +125,10 @@ class Isolation:
 
         SQLite rolls all of a transaction back when a write in it is interrupted: that one may end.
         """
-        who = _who(connection)
+        who = turn_of(connection)
 
         def interrupt() -> None:
-            if self._dialect.name != "sqlite" or not self._turns.holds(who):
+            if self._dialect.name != "sqlite" or self._reading:
                 stop(connection.driver_connection)
 
         self._turns.interrupt(who, interrupt)
@@ -138,11 +136,13 @@ class Isolation:
     def _in_turn(self, execute: Callable[..., None]) -> Callable[..., None]:
         def execute_in_turn(cursor: Any, statement: str, *rest: Any) -> None:
             context: ExecutionContext = rest[-1]
-            who = _who(context.root_connection.connection)
+            who = turn_of(context.root_connection.connection)
             options = context.execution_options
-            hold = _lasts(options) or not _only_reads(statement, context)
+            reads = _only_reads(statement, context)
+            hold = _lasts(options) or not reads
             begins = hold and not self._turns.holds(who)
             with self._turns.statement(who, hold=hold):
+                self._reading = reads
                 at_once = begins and self._autocommits(options)
                 try:
                     self._refuse(statement)
@@ -206,7 +206,7 @@ class Isolation:
             )
 
     def _commit(self, connection: PoolProxiedConnection) -> None:
-        who = _who(connection)
+        who = turn_of(connection)
         if not self._turns.holds(who):
             return
         with self._turns.statement(who, hold=True):
@@ -220,66 +220,15 @@ class Isolation:
                 self._turns.give_back(who)
 
     def _rollback(self, connection: PoolProxiedConnection) -> None:
-        who = _who(connection)
+        who = turn_of(connection)
         if self._turns.holds(who):
             with self._turns.statement(who, hold=True):
                 self._ground.back()
                 self._turns.give_back(who)
 
 
-class _OneConnection(Pool):
-    """A pool of one connection that hands it out to everybody at once."""
-
-    def __init__(self, real: Pool, engine: Engine, connection: Any, turns: Turns) -> None:
-        # the listeners of the application hear what they always hear
-        super().__init__(self._lost, dialect=engine.dialect, _dispatch=real.dispatch)
-        self._connection, self._turns, self._process = connection, turns, os.getpid()
-        self._out, self._lock = 0, threading.Lock()
-
-    @staticmethod
-    def _lost() -> NoReturn:
-        raise IsolationError("The connection of `db.testing()` was lost, with all that was in it.")
-
-    @override
-    def _do_get(self) -> ConnectionPoolEntry:
-        if os.getpid() != self._process:
-            raise IsolationError("The connection of `db.testing()` belongs to the parent process.")
-        record = Record(self, connect=False)
-        record.dbapi_connection = self._connection
-        cast("dict[str, Any]", record.record_info)[_WHO] = object()
-        with self._lock:
-            self._out += 1
-        return record
-
-    @override
-    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        self._turns.give_back(cast("dict[str, Any]", record.record_info)[_WHO])
-        with self._lock:
-            self._out -= 1
-
-    def checkedout(self) -> int:
-        """How many hold it."""
-        return self._out
-
-    @override
-    def status(self) -> str:
-        return f"One connection, to be rolled back; checked out {self._out} times"
-
-    @override
-    def dispose(self) -> None:
-        """Nothing: the shutdown of an application is not the end of the test."""
-
-    @override
-    def recreate(self) -> Pool:
-        return self
-
-
 def _nothing(*_: Any) -> None:
     """What does not happen within a transaction."""
-
-
-def _who(connection: PoolProxiedConnection) -> object:
-    return (connection.record_info or {}).get(_WHO, connection)
 
 
 def _lasts(options: Any) -> bool:
@@ -295,18 +244,4 @@ def _only_reads(statement: str, context: ExecutionContext) -> bool:
     compiled = getattr(context, "compiled", None)
     if compiled is not None and getattr(compiled.statement, "is_select", False):
         return getattr(compiled.statement, "_for_update_arg", None) is None
-    return _READS.match(statement) is not None and _LOCKS.search(statement) is None
-
-
-def refuse_connections(engine: Engine) -> Callable[[], None]:
-    """Let nobody have a connection of an asyncio engine, until the returned function is called."""
-
-    def refuse(*_: Any) -> NoReturn:
-        raise IsolationError(
-            "expected everything within `db.testing()` to use its one connection, found an asyncio "
-            "engine, or a session from before the block, that has its own\n\n"
-            "Use `db.session`, `db.async_session` or `db.engine` in a scope opened in the block."
-        )
-
-    event.listen(engine, "checkout", refuse)
-    return lambda: event.remove(engine, "checkout", refuse)
+    return _READS.match(statement) is not None and _CHANGES.search(statement) is None

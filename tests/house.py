@@ -33,6 +33,7 @@ FLOORS = {
     "_names": 1,
     "_turns": 1,
     "drivers": 1,
+    "_one_connection": 1,
     "_operations": 1,
     "_parts": 1,
     "_restore": 1,

@@ -44,6 +44,7 @@ def arguments(kind: type[Exception]) -> dict[str, Any]:
         "found": "a list",
         "held_at": "app.py:3 in create",
         "known": ["id", "name"],
+        "message": "expected one connection, found two",
         "model": "User",
         "name": "get",
         "needed_by": "awaited access",
