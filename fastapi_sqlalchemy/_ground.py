@@ -87,6 +87,18 @@ class Ground(ABC):
             self.connection.rollback()
         self.level -= 1
 
+    def require(self) -> None:
+        """Refuse to go on once it is lost.
+
+        Raises:
+            IsolationError: It is.
+        """
+        if self.lost:
+            raise IsolationError(
+                "The transaction of `db.testing()` was lost, with all that the block had written: "
+                "by a deadlock, an interrupted write or the end of the connection."
+            )
+
     def begin_again(self) -> None:
         """After a statement that the database committed by itself."""
         self._begin()

@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.pool.base import _ConnectionRecord as Record
 from typing_extensions import override
 
+from ._ground import Ground
 from ._turns import Turns
 from .exceptions import IsolationError
 
@@ -28,26 +29,28 @@ class OneConnection(Pool):
     Args:
         real: The pool whose place it takes.
         engine: The engine of both.
-        connection: The driver's.
+        ground: The transaction on the connection.
         turns: Who may use it.
     """
 
-    def __init__(self, real: Pool, engine: Engine, connection: Any, turns: Turns) -> None:
+    def __init__(self, real: Pool, engine: Engine, ground: Ground, turns: Turns) -> None:
         # the listeners of the application hear what they always hear
-        super().__init__(self._lost, dialect=engine.dialect, _dispatch=real.dispatch)
-        self._connection, self._turns, self._process = connection, turns, os.getpid()
+        super().__init__(self._reconnect, dialect=engine.dialect, _dispatch=real.dispatch)
+        self._ground, self._turns, self._process = ground, turns, os.getpid()
         self._out, self._lock = 0, threading.Lock()
 
-    @staticmethod
-    def _lost() -> NoReturn:
-        raise IsolationError("The connection of `db.testing()` was lost, with all that was in it.")
+    def _reconnect(self) -> NoReturn:
+        self._ground.lost = True
+        self._ground.require()
+        raise AssertionError("what is lost is refused")
 
     @override
     def _do_get(self) -> ConnectionPoolEntry:
+        self._ground.require()
         if os.getpid() != self._process:
             raise IsolationError("The connection of `db.testing()` belongs to the parent process.")
         record = Record(self, connect=False)
-        record.dbapi_connection = self._connection
+        record.dbapi_connection = self._ground.connection
         cast("dict[str, Any]", record.record_info)[_WHO] = object()
         with self._lock:
             self._out += 1

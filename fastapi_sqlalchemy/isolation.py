@@ -61,7 +61,7 @@ class Isolation:
             self._holder.close()
             raise
         self._pool = engine.pool
-        self._one = OneConnection(self._pool, engine, connection, self._turns)
+        self._one = OneConnection(self._pool, engine, self._ground, self._turns)
         self._take_over()
 
     def _take_over(self) -> None:
@@ -148,7 +148,7 @@ class Isolation:
                     self._refuse(statement)
                     if begins and options.get("postgresql_readonly"):
                         self._ground.refuse_writes()
-                    self._execute(execute, cursor, statement, *rest, writes=hold)
+                    self._execute(execute, cursor, statement, *rest, writes=not reads)
                     if at_once:
                         self._ground.keep()
                 except BaseException:
@@ -188,11 +188,7 @@ class Isolation:
         return bool(options.get("isolation_level", default) == "AUTOCOMMIT")
 
     def _refuse(self, statement: str) -> None:
-        if self._ground.lost:
-            raise IsolationError(
-                "The database gave up the transaction of `db.testing()`, and with it all that the "
-                "block had written: a deadlock, an interrupted write or a lost connection."
-            )
+        self._ground.require()
         found = statement.split(maxsplit=1)[0].upper()
         if _ENDS.match(statement):
             raise IsolationError(
