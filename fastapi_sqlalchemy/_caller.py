@@ -34,6 +34,9 @@ _LIBRARIES: Final = frozenset(
 _PLUMBING: Final = _LIBRARIES - {"fastapi", "pydantic", "starlette"}
 """Whose lines say nothing, not even where no line of the application is on the stack."""
 
+_LOOPS: Final = frozenset({"asyncio.base_events", "asyncio.events", "asyncio.runners"})
+"""What is below them on the stack runs the event loop, and has nothing to do with its tasks."""
+
 _carried: ContextVar[str] = ContextVar("fastapi_sqlalchemy_caller", default="")
 
 _lock = threading.Lock()
@@ -68,7 +71,10 @@ def caller() -> str:
 def _first(skipped: frozenset[str]) -> str:
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).partition(".")[0] not in skipped:
+        module = str(frame.f_globals.get("__name__"))
+        if module in _LOOPS:
+            return ""
+        if module.partition(".")[0] not in skipped:
             code = frame.f_code
             return f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}"
         frame = frame.f_back or _parent_of_greenlet(frame)

@@ -282,12 +282,12 @@ def test_a_url_of_asyncpg_is_served_by_psycopg(postgres_url: str, stored: Stored
     db.init(postgres_url.replace("+psycopg", "+asyncpg"))
     db.create_all()
 
-    async def add() -> list[str]:
+    async def add() -> int:
         async with db.testing(), db():
             await Item.anew(name="pen")
-            return await Item.query.with_entities(Item.name).aall() and ["pen"]
+            return await Item.query.acount()
 
-    assert asyncio.run(add()) == ["pen"]
+    assert asyncio.run(add()) == 1
     assert stored() == []
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,6 +136,25 @@ def test_the_fixtures_isolate_tests_of_both_kinds(url: str, run: Run) -> None:
 def test_they_work_in_several_processes(postgres_url: str, run: Run) -> None:
     done = run("-p", "xdist", "-n", "2", conftest=CONFTEST.format(url=postgres_url), test_a=TESTS)
     assert "10 passed, 2 xfailed" in done.stdout, done.stdout + done.stderr
+
+
+def test_pytest_finds_them_where_the_package_is_installed(tmp_path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = "".join(f"{k} = {v}\n" for k, v in project["entry-points"]["pytest11"].items())
+    installed = tmp_path / "site" / "fastapi_sqlalchemy_here-1.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Name: fastapi-sqlalchemy-here\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text(f"[pytest11]\n{found}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--fixtures", "tests/models"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{installed.parent}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "async_db_session" in done.stdout
 
 
 def test_nothing_is_imported_before_a_fixture_is_used(run: Run) -> None:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from fastapi_sqlalchemy import DBSessionMiddleware
@@ -107,6 +109,40 @@ def test_concurrent_requests_of_httpx_are_isolated(url: str, stored: Stored) -> 
     asyncio.run(main())
     assert stored() == []
     assert lent() == 0
+
+
+def test_a_crowd_that_waits_leaves_threads_for_who_is_waited_for(postgres_url: str) -> None:
+    open_shop(postgres_url)
+    app = application(create_all=False)
+    waiting = 0
+    all_wait = anyio.Event()
+
+    @app.post("/holds")
+    async def hold() -> int:
+        async with db.transaction():
+            await Item.anew(name="held")
+            await all_wait.wait()
+            return await run_in_threadpool(lambda: 1)
+
+    @app.post("/waits/{name}")
+    async def wait(name: str) -> None:
+        nonlocal waiting
+        waiting += 1
+        if waiting == 50:  # more than the threads that FastAPI has
+            all_wait.set()
+        await run_in_threadpool(lambda: Item.new(name=name))
+
+    async def main() -> None:
+        transport = httpx.ASGITransport(app)
+        async with (
+            db.testing(timeout=10),
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        ):
+            held = asyncio.ensure_future(client.post("/holds"))
+            answers = await asyncio.gather(*(client.post(f"/waits/{n}") for n in range(50)))
+            assert {answer.status_code for answer in (await held, *answers)} == {200}
+
+    asyncio.run(main())
 
 
 def test_tables_that_the_start_up_creates_are_there(url: str) -> None:
