@@ -61,8 +61,6 @@ def _db_scope(db_transaction: SQLAlchemy, request: pytest.FixtureRequest) -> Ite
     scope = db_transaction.new_scope(commit_on_exit=False, awaited=awaited)
     if awaited:  # the task of the test has a context of its own, and ends the scope
         request.node.stash[_SCOPE] = db_transaction, scope
-        yield scope
-        return
     token = db_transaction.scopes.enter(scope)
     try:
         yield scope
@@ -107,7 +105,6 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         item.obj = function  # type: ignore[attr-defined]
-        scope.close()  # where no plugin awaited the test
 
 
 def _is_awaited(item: pytest.Item) -> bool:

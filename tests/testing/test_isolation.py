@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import insert, inspect, text
+from sqlalchemy import exc, insert, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from fastapi_sqlalchemy.exceptions import ForeignKeyViolation, SyncInAsyncError, UniqueViolation
@@ -135,16 +135,37 @@ def test_a_block_within_another_is_rolled_back_alone(url: str, verb: Verb, store
     assert stored() == []
 
 
+def test_a_transaction_that_is_tried_again_leaves_its_last_attempt(url: str) -> None:
+    open_shop(url)
+    attempts: list[int] = []
+
+    class Conflict(Exception):
+        sqlstate = "40001"
+
+    @db.transaction(retries=2)
+    def add() -> None:
+        attempts.append(Item.query.count())
+        Item.new(name="pen")
+        if len(attempts) < 3:
+            raise exc.DBAPIError("UPDATE items", None, Conflict())
+
+    with db.testing():
+        add()
+        assert attempts == [0, 0, 0]
+        with db():
+            assert Item.query.count() == 1
+
+
 def test_the_engine_is_isolated_for_everybody(url: str, stored: Stored) -> None:
     open_shop(url)
     with db.testing():
         with db.engine.begin() as connection:
             connection.execute(insert(Item).values(name="pen"))
-        with db.engine.connect() as connection:
-            connection.execute(insert(Item).values(name="forgotten"))
         autocommit = db.engine.execution_options(isolation_level="AUTOCOMMIT")
         with autocommit.connect() as connection:
             connection.execute(insert(Item).values(name="ink"))
+        with db.engine.connect() as connection:
+            connection.execute(insert(Item).values(name="forgotten"))
         with db():
             assert [item.name for item in Item.query.order_by(Item.name)] == ["ink", "pen"]
     assert stored() == []
@@ -223,10 +244,11 @@ def test_a_constraint_that_is_checked_late_fails_the_commit(
         with pytest.raises(ForeignKeyViolation):
             verb(Entry, "new", follows=NOWHERE)
         assert verb(Entry.query, "count") == 0
+        verb(Entry, "new", id=3)
         with verb.within(ledger.transaction):  # it is still checked late
             verb(Entry, "new", id=1, follows=2)
             verb(Entry, "new", id=2, follows=1)
-        assert verb(Entry.query, "count") == 2
+        assert verb(Entry.query, "count") == 3
     assert entries() == []
 
 

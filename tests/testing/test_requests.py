@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException
@@ -115,12 +114,13 @@ def test_a_crowd_that_waits_leaves_threads_for_who_is_waited_for(postgres_url: s
     open_shop(postgres_url)
     app = application(create_all=False)
     waiting = 0
-    all_wait = anyio.Event()
+    wrote, all_wait = asyncio.Event(), asyncio.Event()
 
     @app.post("/holds")
     async def hold() -> int:
         async with db.transaction():
             await Item.anew(name="held")
+            wrote.set()
             await all_wait.wait()
             return await run_in_threadpool(lambda: 1)
 
@@ -139,6 +139,7 @@ def test_a_crowd_that_waits_leaves_threads_for_who_is_waited_for(postgres_url: s
             httpx.AsyncClient(transport=transport, base_url="http://test") as client,
         ):
             held = asyncio.ensure_future(client.post("/holds"))
+            await wrote.wait()
             answers = await asyncio.gather(*(client.post(f"/waits/{n}") for n in range(50)))
             assert {answer.status_code for answer in (await held, *answers)} == {200}
 
