@@ -43,7 +43,9 @@ class Reading(Chain[T]):
     def all(self) -> list[T]:
         """Everything that matches; of records each once.
 
-        >>> User.query.order_by(User.name).all()
+        >>> with echo():
+        ...     User.query.order_by(User.name).all()
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.name
         [<User id=1>, <User id=2>]
         """
         return scopes_of(self._model).run(self._all())
@@ -98,7 +100,13 @@ class Reading(Chain[T]):
         return found
 
     def first(self) -> T | None:
-        """The first, or None. Sends LIMIT 1."""
+        """The first, or None.
+
+        >>> with echo():
+        ...     User.query.order_by(User.name).first()
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.name LIMIT ? OFFSET ?
+        <User id=1>
+        """
         return scopes_of(self._model).run(self._first())
 
     async def afirst(self) -> T | None:
@@ -112,10 +120,10 @@ class Reading(Chain[T]):
     def first_or_404(self, description: str | None = None) -> T:
         """The first; where there is none, an HTTP answer 404.
 
-        >>> User.query.filter_by(name="Charles").first_or_404()
-        Traceback (most recent call last):
-        fastapi_sqlalchemy._answers.RecordNotFoundHTTPError: expected one User, found none
-        ...
+        >>> with echo():
+        ...     User.query.order_by(User.name).first_or_404()
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.name LIMIT ? OFFSET ?
+        <User id=1>
 
         Args:
             description: What to tell the client; by default "User not found".
@@ -156,8 +164,10 @@ class Reading(Chain[T]):
     def one(self) -> T:
         """The only one.
 
-        >>> User.query.filter_by(name="Ada").one().age
-        36
+        >>> with echo():
+        ...     User.query.filter_by(name="Ada").one()
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        <User id=1>
 
         Raises:
             RecordNotFoundError: There is none.
@@ -183,6 +193,11 @@ class Reading(Chain[T]):
     def one_or_none(self) -> T | None:
         """The only one, or None.
 
+        >>> with echo():
+        ...     print(User.query.filter_by(name="Charles").one_or_none())
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        None
+
         Raises:
             MultipleRecordsFoundError: There are several.
         """
@@ -206,6 +221,11 @@ class Reading(Chain[T]):
 
         Several are no absence but a mistake in the query or the data, and answer 500.
 
+        >>> with echo():
+        ...     User.query.filter_by(name="Ada").one_or_404()
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        <User id=1>
+
         Args:
             description: What to tell the client; by default "User not found".
 
@@ -228,7 +248,9 @@ class Reading(Chain[T]):
     def count(self) -> int:
         """How many match: records each once, rows as they are; a limit counts within it.
 
-        >>> User.query.filter(User.age > 40).count()
+        >>> with echo():
+        ...     User.query.filter(User.age > 40).count()
+        SELECT count(*) AS count_1 FROM users WHERE users.age > ?
         1
         """
         return scopes_of(self._model).run(self._count())
@@ -244,7 +266,9 @@ class Reading(Chain[T]):
     def exists(self) -> bool:
         """Whether anything matches.
 
-        >>> User.query.filter_by(name="Charles").exists()
+        >>> with echo():
+        ...     User.query.filter_by(name="Charles").exists()
+        SELECT EXISTS (SELECT 1 FROM users WHERE users.name = ?) AS anon_1
         False
         """
         return scopes_of(self._model).run(self._exists())
@@ -265,7 +289,9 @@ class Reading(Chain[T]):
 
         The plan may show the values of the query's criteria.
 
-        >>> print(User.query.filter_by(id=1).explain())
+        >>> with echo():
+        ...     print(User.query.filter_by(id=1).explain())
+        EXPLAIN QUERY PLAN SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
         SEARCH users USING INTEGER PRIMARY KEY (rowid=?)
         """
         return scopes_of(self._model).run(explained(self.statement))

@@ -2,6 +2,9 @@
 
 The chain (`_chain`) says what to ask and sends nothing; the terminals ask it.  Each has an
 awaitable twin with the prefix `a`, `await query` is the list, and `async for` iterates.
+
+In the examples `with echo():` prints the statements as they are sent to SQLite; where values stand
+in them is `?`.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from sqlalchemy import union_all as union_all_of
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import ColumnClause
 
+from ._deletion import WITH_DELETED
 from ._eager import loaders
 from ._names import mapper_of
 from ._operations import Read
@@ -59,9 +63,13 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
 
         A relationship begins at the model, or else at what one before it leads to.
 
-        >>> ada = User.query.eager(User.posts, Post.author).first()
-        >>> [post.author.name for post in ada.posts]
-        ['Ada', 'Ada']
+        >>> with echo():
+        ...     Post.query.filter_by(id=1).eager(Post.author, User.posts).one()
+        SELECT posts.id, posts.title, posts.author_id, users_1.id AS id_1, users_1.name, users_1.age
+        FROM posts LEFT OUTER JOIN users AS users_1 ON users_1.id = posts.author_id
+        WHERE posts.id = ?
+        SELECT posts.author_id, posts.id, posts.title FROM posts WHERE posts.author_id IN (?)
+        <Post id=1>
 
         For anything else there are `options()` and SQLAlchemy's loaders.
 
@@ -78,7 +86,9 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
 
         As with SQLAlchemy's `raiseload(..., sql_only=True)`, what the session has needs no load.
 
-        >>> ada = User.query.strict().first()
+        >>> with echo():
+        ...     ada = User.query.strict().first()
+        SELECT users.id, users.name, users.age FROM users LIMIT ? OFFSET ?
         >>> ada.posts
         Traceback (most recent call last):
         fastapi_sqlalchemy.exceptions.LazyLoadError: expected User.posts to be loaded, ...
@@ -95,36 +105,60 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         decides what its own limit leaves.
 
         >>> ada, old = User.query.filter_by(name="Ada"), User.query.filter(User.age > 80)
-        >>> ada.union(old).order_by(User.name.desc()).all()
-        [<User id=2>, <User id=1>]
+        >>> print(ada.union(old).order_by(User.name))
+        SELECT users.id, users.name, users.age
+        FROM users
+        WHERE users.id IN (SELECT users.id FROM users WHERE users.name = :name_1
+            UNION SELECT users.id FROM users WHERE users.age > :age_1) ORDER BY users.name
 
         Raises:
             TypeError: A query is one of another model.
         """
-        return self._union(union_of, queries)
+        return self._union("union", union_of, queries)
 
     def union_all(self, *queries: Query[T]) -> Self:
-        """The same by UNION ALL: quicker where no record is in two of them."""
-        return self._union(union_all_of, queries)
+        """The same by UNION ALL: quicker where no record is in two of them.
 
-    def _union(self, combine: Callable[..., Any], queries: tuple[Query[T], ...]) -> Self:
+        >>> print(User.query.filter_by(id=1).union_all(User.query.filter_by(id=2)))
+        SELECT users.id, users.name, users.age
+        FROM users
+        WHERE users.id IN (SELECT users.id FROM users WHERE users.id = :id_1
+            UNION ALL SELECT users.id FROM users WHERE users.id = :id_2)
+
+        Raises:
+            TypeError: A query is one of another model.
+        """
+        return self._union("union_all", union_all_of, queries)
+
+    def _union(self, verb: str, combine: Callable[..., Any], queries: tuple[Query[T], ...]) -> Self:
         for query in queries:
             if not issubclass(query._model, self._model):
                 raise TypeError(
-                    f"union() expected queries of {self._model.__name__}, found {query!r}: combine "
-                    "their statements, `sqlalchemy.union(query.statement, other.statement)`"
+                    f"{verb}() expected queries of {self._model.__name__}, found {query!r}: "
+                    "combine their statements, `sqlalchemy.union(query.statement, other.statement)`"
                 )
         keys = [getattr(self._model, name) for name in _key_names(self._model)]
-        wanted = combine(self._keys(), *(query._keys() for query in queries))
+        parts: list[Query[T]] = [self, *queries]
+        hidden = any(part._finds_deleted() for part in parts)  # the parts decide, each for itself
+        wanted = combine(*(part._keys(shown=hidden) for part in parts))
         key = keys[0] if len(keys) == 1 else tuple_(*keys)
         statement = self._around(select(self._model).where(key.in_(wanted)))
+        if hidden:
+            statement = statement.execution_options(**{WITH_DELETED: True})
         new = self._with(statement, latest=self._model)
         new._limit = new._offset = None
-        new._joined = new._sliced = new._distinct = new._grouped = new._locked = False
+        new._joined = new._multiplied = new._sliced = new._distinct = False
+        new._grouped = new._locked = False
         return new
 
-    def _keys(self) -> AnySelect:
-        """The primary keys of what matches, for a part of another statement."""
+    def _keys(self, *, shown: bool) -> AnySelect:
+        """The primary keys of what matches, for a part of another statement.
+
+        Args:
+            shown: Whether that one shows deleted records.
+        """
+        if shown and not self._finds_deleted():
+            return self._alive()._keys(shown=False)
         names = _key_names(self._model)
         if self._sliced or self._distinct:  # which rows are there depends on all their columns
             part = orm.aliased(self._model, self._statement.subquery())
@@ -139,6 +173,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
     def scalar(self) -> T | None:
         """The only record, or None: `one_or_none` by the name SQLAlchemy has for a value.
 
+        >>> with echo():
+        ...     User.query.filter_by(name="Ada").scalar()
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        <User id=1>
+
         Raises:
             MultipleRecordsFoundError: There are several.
         """
@@ -151,15 +190,18 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
     def get(self, ident: Any) -> T | None:
         """The record with this primary key, or None; sends nothing if the session has it already.
 
-        Where the query has criteria, the record must fulfil them too.
+        Where the query has criteria, the record must fulfil them too, and the database is asked.
 
-        >>> User.query.get(1)
+        >>> with echo():
+        ...     User.query.get(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
         <User id=1>
-        >>> User.query.filter(User.age > 40).get(1) is None
-        True
 
         Args:
             ident: The key; of several columns a tuple in their order, or a dict by name.
+
+        Raises:
+            InvalidRequestError: The key has too few or too many columns, or other names.
         """
         return scopes_of(self._model).run(self._get(ident))
 
@@ -170,6 +212,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
     def _get(self, ident: Any) -> Read[T | None]:
         if _is_null(ident):
             return Read(lambda _: None)
+        if self._sliced:
+            raise exc.InvalidRequestError(
+                "get() expected a query without `limit()` and `offset()`, found one with them: "
+                "they would say which record it is, and so does the key"
+            )
         if not self._is_plain():
             return self.filter(*_key_criteria(self._model, ident))._one_or_none()
         options = self._statement.get_execution_options()
@@ -184,10 +231,19 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         return not refined and self._statement.whereclause is None
 
     def get_one(self, ident: Any) -> T:
-        """The record with this primary key.
+        """The same as `get`, where absence is an error.
+
+        >>> with echo():
+        ...     User.query.get_one(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
+
+        Args:
+            ident: The key; of several columns a tuple in their order, or a dict by name.
 
         Raises:
             RecordNotFoundError: There is none.
+            InvalidRequestError: The key has too few or too many columns, or other names.
         """
         return scopes_of(self._model).run(self._get_one(ident))
 
@@ -199,7 +255,12 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         return self._get_needed(ident, RecordNotFoundError)
 
     def get_or_404(self, ident: Any, description: str | None = None) -> T:
-        """The record with this primary key; where there is none, an HTTP answer 404.
+        """The same as `get`, where absence is an HTTP answer 404.
+
+        >>> with echo():
+        ...     User.query.get_or_404(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
 
         Args:
             ident: The key; of several columns a tuple in their order, or a dict by name.
@@ -207,6 +268,7 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
 
         Raises:
             RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
+            InvalidRequestError: The key has too few or too many columns, or other names.
         """
         return scopes_of(self._model).run(self._get_or_404(ident, description))
 
