@@ -151,7 +151,7 @@ def test_a_cancelled_wait_ends_and_leaves_the_statement_of_the_other_one(url: st
     open_shop(url)
 
     async def main() -> int:
-        async with db.testing(timeout=60), db(), db.transaction():
+        async with db.testing(timeout=20), db(), db.transaction():
             await Item.anew(name="pen")
             with anyio.move_on_after(0.1) as cancelled:
                 async with db():
