@@ -13,7 +13,7 @@ class Database(SQLAlchemy):
 def isolating(db: Database) -> None:
     with db.testing(timeout=1) as same:
         assert_type(same, Database)
-    db.testing(1)  # type: ignore[misc]  # by name only
+    db.testing(1)  # type: ignore[call-arg]  # by name only
 
 
 async def isolating_awaited(db: Database) -> None:
