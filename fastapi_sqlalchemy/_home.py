@@ -20,11 +20,12 @@ from typing import Any, ClassVar, Final, Protocol
 import anyio
 from sqlalchemy.util.concurrency import await_, greenlet_spawn, in_greenlet
 
+from ._caller import note_caller
 from ._shield import Gently, uninterrupted
 from ._types import Blocking, P, R
 from .exceptions import BlockingCallWarning, SyncInAsyncError
 
-__all__ = ["Home", "LoopHome", "ThreadHome", "callers_level"]
+__all__ = ["Home", "LoopHome", "LoopsStandIn", "ThreadHome", "callers_level"]
 
 _GREENLETS: Final = importlib.util.find_spec("greenlet") is not None
 """Without them there is no asyncio driver, and awaited calls run in threads."""
@@ -117,6 +118,7 @@ class ThreadHome(Home):
 
     async def arun(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call in a worker thread; a cancellation ends its statement and waits for it."""
+        note_caller()
         # who holds a connection must never queue for a thread behind those who wait for one
         holds = self.tenant is not None and self.tenant.in_transaction()
         limiter = anyio.CapacityLimiter(1) if holds else None
@@ -171,6 +173,17 @@ class ThreadHome(Home):
             )
 
 
+class LoopsStandIn(ThreadHome):
+    """Threads in place of an event loop, which refuse what that would: blocking calls on a loop."""
+
+    __slots__ = ()
+
+    attributes_load = False
+
+    def __init__(self) -> None:
+        super().__init__("raise")
+
+
 class LoopHome(Home):
     """Over an asyncio driver: the event loop its connections belong to."""
 
@@ -191,6 +204,7 @@ class LoopHome(Home):
     def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         here = asyncio._get_running_loop()
         if here is None:  # a worker thread: its caller does not keep our loop waiting
+            note_caller()
             return asyncio.run_coroutine_threadsafe(
                 self._spawn(call, *args, **kwargs), self._loop
             ).result()
@@ -210,6 +224,7 @@ class LoopHome(Home):
     async def arun(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call on the loop; once it is cancelled, let the driver clean up."""
         if asyncio.get_running_loop() is not self._loop:
+            note_caller()
             spawned = self._spawn(call, *args, **kwargs)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(spawned, self._loop))
         return await self.gently(self._spawn(call, *args, **kwargs))

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, orm
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.pool import PoolProxiedConnection
 from typing_extensions import override
 
 from ._home import Home, callers_level
@@ -41,7 +42,7 @@ class UnitOfWork(orm.Session):
         binds: The engine, as plain, for lone reads and for transaction blocks.
         home: Where its calls run.
         commits_late: Whether the end of the scope commits, so that `save()` only flushes.
-        stop: Ends the statement that runs on a driver's connection.
+        stop: Ends the statement that runs on a connection.
         hold_warning: Seconds after which a connection was held for too long.
         options: Keyword arguments of `sqlalchemy.orm.Session`.
     """
@@ -52,7 +53,7 @@ class UnitOfWork(orm.Session):
         home: Home,
         *,
         commits_late: bool,
-        stop: Callable[[Any], None],
+        stop: Callable[[PoolProxiedConnection], None],
         hold_warning: float | None = None,
         **options: Any,
     ) -> None:
@@ -112,7 +113,7 @@ class UnitOfWork(orm.Session):
         connection = self._connection
         if connection is None or connection.closed or connection.invalidated:
             return
-        self._stop(connection.connection.driver_connection)
+        self._stop(connection.connection)
 
     def _warn_if_held(self) -> None:
         held = time.monotonic() - self._held_since

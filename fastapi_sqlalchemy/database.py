@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import anyio
 from sqlalchemy import URL, Connection, Engine, MetaData, Table, orm
 
-from ._home import Home, LoopHome, ThreadHome
+from ._home import Home, LoopHome, LoopsStandIn, ThreadHome
+from ._isolated import Isolated
 from ._types import Blocking, Options, P, R
 from .base import make_base
 from .block import Block
 from .engines import Binds, Engines
-from .exceptions import SessionNotInitialisedError
+from .exceptions import IsolationError, SessionNotInitialisedError
 from .hooks import Hook
 from .query import Query
 from .scope import Scope, Scopes
@@ -160,8 +161,14 @@ class SQLAlchemy:
             async_engine=async_engine,
             options=engine_args,
         )
-        self._engines.dispose()
-        self._engines = engines
+        if self._engines.isolation is None:
+            self._engines.dispose()
+            self._engines = engines
+        elif engines.url != self._engines.url:
+            raise IsolationError(
+                "expected the database of a `db.testing()` block to stay where it is, found "
+                f"init() with another URL, {engines.url}\n\nCall it before the block."
+            )
         self.commit_on_exit = commit_on_exit
         self._session_args: Options = dict(session_args or {})
         self._blocking: Blocking = blocking
@@ -322,6 +329,43 @@ class SQLAlchemy:
             durable=durable,
         )
 
+    def testing(self, *, timeout: float = 5.0) -> Isolated[Self]:
+        """Isolate a test: `with db.testing():`, or `async with`.
+
+        All that uses this database meanwhile, in requests, blocks, background tasks and threads,
+        shares one connection that is rolled back at the end, also after commits. A block within
+        another one is rolled back alone.
+
+        >>> with db.testing(), db():
+        ...     mary = User.new(name="Mary")
+        ...     User.query.filter_by(name="Mary").exists()
+        True
+        >>> User.query.filter_by(name="Mary").exists()
+        False
+
+        Args:
+            timeout: Seconds that a statement waits for a transaction of somebody else.
+
+        Raises:
+            IsolationError: A connection is in use, or the sessions have engines of their own (when
+                the block is entered).
+            MissingDriverError: The blocking driver, which tests need, is not installed.
+            SessionNotInitialisedError: The database has no URL yet.
+        """
+
+        def begin() -> Callable[[], None]:
+            self._require_url()
+            if own := sorted({"bind", "binds"} & self._session_args.keys()):
+                raise IsolationError(
+                    "expected sessions on the engine of their database within `db.testing()`, "
+                    f"found `{own[0]}` in `session_args`"
+                )
+            engines = self._engines
+            engines.isolate(timeout)
+            return engines.end_isolation
+
+        return Isolated(self, begin)
+
     def on_commit(self, hook: Hook) -> None:
         """Run a function after the outermost commit, in the order of these calls.
 
@@ -392,7 +436,8 @@ class SQLAlchemy:
             home = LoopHome(asyncio.get_running_loop())
         else:
             binds = self._engines.blocking
-            home = ThreadHome(self._blocking)
+            stands_in = awaited and self._engines.usually_awaits
+            home = LoopsStandIn() if stands_in else ThreadHome(self._blocking)
         if (bind := options.pop("bind", None)) is not None:
             binds = Binds.of(bind) if isinstance(bind, Engine) else Binds(bind, bind, bind)
         options["bind"] = binds.plain
@@ -461,6 +506,10 @@ class SQLAlchemy:
     def _drop(self, connection: Connection) -> None:
         with connection.begin():
             self.metadata.drop_all(connection)
+
+    def sends_through(self, connection: Connection) -> bool:
+        """Whether a connection is one of this database's engines."""
+        return self._engines.have(connection)
 
     async def _on_connection(
         self, work: Callable[[Connection], R], *, patience: float | None = None

@@ -12,7 +12,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,10 +27,13 @@ from sqlalchemy import (
     exc,
     make_url,
 )
+from sqlalchemy.pool import PoolProxiedConnection
 
 from . import autocommit, drivers, sqlite, violations
+from ._one_connection import refuse_connections
 from ._types import Options
-from .exceptions import SessionNotInitialisedError
+from .exceptions import IsolationError, SessionNotInitialisedError
+from .isolation import Isolation
 from .pool import LendingPool
 
 if TYPE_CHECKING:
@@ -119,6 +122,9 @@ class Engines:
             weakref.WeakKeyDictionary()
         )
         self._lock = threading.Lock()
+        self.isolation: Isolation | None = None
+        """That of `db.testing()`, while there is a block."""
+        self._refusing: list[Callable[[], None]] = []
         _all.add(self)
 
     @property
@@ -181,11 +187,16 @@ class Engines:
 
     @property
     def awaits(self) -> bool:
-        """Whether awaited access has a driver of its own; threads serve it otherwise.
+        """Whether awaited access has a driver of its own now; threads serve it otherwise.
 
         Raises:
             MissingDriverError: One was asked for by name and is not installed.
         """
+        return self.isolation is None and self.usually_awaits
+
+    @property
+    def usually_awaits(self) -> bool:
+        """The same outside `db.testing()`, which has one connection, of the blocking driver."""
         if self._given_async is not None:
             return True
         if self._async_url is None:
@@ -203,6 +214,12 @@ class Engines:
             InvalidRequestError: The database has no asyncio driver.
             MissingDriverError: The driver is not installed.
         """
+        if self.isolation is not None:
+            raise IsolationError(
+                "expected no asyncio engine within `db.testing()`, whose one connection is of the "
+                "blocking driver, found one asked for\n\n"
+                "Await the verbs or `db.async_session`, which run in threads there."
+            )
         loop = asyncio.get_running_loop()
         awaited = self._async.get(loop)
         if awaited is None:
@@ -250,13 +267,51 @@ class Engines:
         for awaited in gone:
             awaited.engine.sync_engine.dispose(close=False)
 
-    def stop(self, driver_connection: Any) -> None:
-        """End the statement that runs on a connection, from another thread.
+    def have(self, connection: Connection) -> bool:
+        """Whether a connection is of one of these engines, with whatever options."""
+        engines = [each.engine.sync_engine for each in list(self._async.values())]
+        if self._engine is not None:
+            engines.append(self._engine)
+        # an engine with options is another object, over the same dialect
+        return any(connection.dialect is engine.dialect for engine in engines)
 
-        Args:
-            driver_connection: That of the driver. sqlite3 and psycopg can be told directly; MySQL
-                is told over a second connection.
+    def isolate(self, timeout: float) -> None:
+        """Have one connection for everybody, until `end_isolation` rolls it back.
+
+        Raises:
+            IsolationError: A connection is in use, which would go on beside it.
         """
+        if self.isolation is not None:
+            self.isolation.begin()
+            return
+        pool = self.engine.pool
+        if isinstance(pool, QueuePool) and pool.checkedout():
+            raise IsolationError(
+                "expected every connection to be in the pool when `db.testing()` begins, found "
+                f"{pool.checkedout()} in use\n\nEnd the transaction, or the block, that holds it."
+            )
+        self.isolation = Isolation(self.engine, timeout)
+        awaited = {each.engine for each in self._async.values()}
+        if self._given_async is not None:
+            awaited.add(self._given_async)
+        self._refusing = [refuse_connections(engine.sync_engine) for engine in awaited]
+
+    def end_isolation(self) -> None:
+        """Roll back what was written since the last `isolate`."""
+        if self.isolation is not None and self.isolation.end():
+            self.isolation = None
+            while self._refusing:
+                self._refusing.pop()()
+
+    def stop(self, connection: PoolProxiedConnection) -> None:
+        """End the statement that runs on a connection, from another thread."""
+        if self.isolation is not None:
+            self.isolation.stop(connection, self._stop)
+        else:
+            self._stop(connection.driver_connection)
+
+    def _stop(self, driver_connection: Any) -> None:
+        # sqlite3 and psycopg can be told directly; MySQL is told over a second connection
         if hasattr(driver_connection, "interrupt"):
             driver_connection.interrupt()
         elif hasattr(driver_connection, "cancel"):

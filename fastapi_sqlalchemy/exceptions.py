@@ -7,8 +7,8 @@ facts as attributes, survives pickling, and never contains a bound value: values
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import exc
 from sqlalchemy.orm import exc as orm_exc
@@ -25,6 +25,8 @@ __all__ = [
     "InvalidCursorError",
     "InvalidPageError",
     "InvalidSliceError",
+    "IsolationError",
+    "IsolationTimeoutError",
     "LateCommitWarning",
     "LazyLoadError",
     "MissingCriterionError",
@@ -35,6 +37,7 @@ __all__ = [
     "NotAColumnError",
     "NotARelationshipError",
     "NotNullViolation",
+    "QueryCountError",
     "RecordNotFoundError",
     "ReservedNameError",
     "RolledBackError",
@@ -150,6 +153,56 @@ class ConcurrencyError(FastAPISQLAlchemyError, RuntimeError):
             "A dependency that opens a block around its `yield` has to be `async def`: a `def` one "
             "runs in a context of its own."
         )
+
+
+class IsolationError(FastAPISQLAlchemyError, exc.InvalidRequestError):
+    """Within `db.testing()`: what cannot be done on one connection that is rolled back."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+class IsolationTimeoutError(IsolationError, exc.TimeoutError):
+    """Within `db.testing()`: a statement waited too long for a transaction that did not end.
+
+    `held_at` is the line at which that one began to write.
+    """
+
+    def __init__(self, timeout: float, held_at: str) -> None:
+        super().__init__(
+            "expected the one connection of `db.testing()` to be free, found it held by a "
+            f"transaction for {timeout:g} seconds\n\n"
+            f"It began to write at {held_at}\n\n"
+            "Commit or roll back there before something else asks the database: to another "
+            "transaction its rows are not there yet. `db.testing(timeout=...)` waits longer."
+        )
+        self.timeout, self.held_at = timeout, held_at
+
+
+class QueryCountError(FastAPISQLAlchemyError, AssertionError):
+    """A block sent more statements than expected, or fewer.
+
+    `statements` are those it sent, as pairs of the statement and the line that sent it.
+    """
+
+    def __init__(self, expected: str, statements: Sequence[tuple[str, str]]) -> None:
+        listed = "\n\n".join(
+            f"{number}. {place}\n{statement}"
+            for number, (statement, place) in enumerate(statements, 1)
+        )
+        repeated = len(set(statements)) < len(statements)
+        super().__init__(
+            f"expected {expected}, found {len(statements)}"
+            + (f"\n\n{listed}" if listed else "")
+            + ("\n\n" + _REPEATED if repeated else "")
+        )
+        self.expected, self.statements = expected, list(statements)
+
+
+_REPEATED: Final = (
+    "The same statement was sent again from the same line: load what a loop needs in one go, with "
+    "`.options(selectinload(User.posts))` or `where(Post.id.in_(ids))`."
+)
 
 
 class TransactionOptionError(FastAPISQLAlchemyError, exc.InvalidRequestError):

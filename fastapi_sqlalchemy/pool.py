@@ -18,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util.queue import Empty
 from typing_extensions import override
 
-__all__ = ["LendingPool"]
+__all__ = ["LendingPool", "lending"]
 
 
 class LendingPool(QueuePool):
@@ -31,12 +31,13 @@ class LendingPool(QueuePool):
         try:
             return self._pool.get(False)
         except Empty:
-            with _lending():
+            with lending():
                 return super()._do_get()
 
 
 @contextmanager
-def _lending() -> Iterator[None]:
+def lending() -> Iterator[None]:
+    """Count for no worker thread while this one waits for a connection."""
     try:
         anyio.from_thread.run_sync(_lend, 1)
     except RuntimeError:  # not a worker thread of anyio's: there is nobody to lend to

@@ -239,5 +239,5 @@ def test_the_test_passes_and_leaves_the_file_alone(python: Python, tmp_path: Pat
         # Starlette wants httpx2, the document does not say which client to install.
         " '-W', 'ignore:Using `httpx`', 'test_main.py']))"
     )
-    assert "1 passed" in ran.stdout
+    assert "3 passed" in ran.stdout
     assert not (tmp_path / "example.db").exists()
