@@ -304,6 +304,10 @@ class Scopes:
             raise SessionClosedError
         return place
 
+    def require_session(self) -> None:
+        """Raise what `here` raises where this code stands in no scope."""
+        _ = self.here
+
     def surrounding(self) -> Place | None:
         """The same, or None."""
         place = self._here.get(None)
