@@ -12,6 +12,7 @@ from .mixins import SoftDeleteMixin, TimestampMixin, UUIDMixin, VersionedMixin
 from .model import ModelBase
 from .pagination import CursorPage, Page
 from .query import Query
+from .repository import Repository
 from .rows import Rows
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ModelBase",
     "Page",
     "Query",
+    "Repository",
     "Rows",
     "SQLAlchemy",
     "SoftDeleteMixin",

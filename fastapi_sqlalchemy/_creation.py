@@ -7,7 +7,7 @@ decides: whoever is refused for a key that is taken finds the record of the one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import orm
 from sqlalchemy.exc import DBAPIError
@@ -104,7 +104,7 @@ def _insert(perform: Perform, record: T) -> T:
 
 
 def _is_alone(session: orm.Session) -> bool:
-    return cast("Session", session).commits_at_once
+    return isinstance(session, Session) and session.commits_at_once
 
 
 def _winner(query: Query[T], record: T) -> Read[T | None]:

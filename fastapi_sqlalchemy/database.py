@@ -96,7 +96,7 @@ class SQLAlchemy:
         hold_warning: float | None = None,
         cursor_secret: str | bytes | None = None,
     ) -> None:
-        self._scopes = Scopes(self._require_url)
+        self._scopes = Scopes(self._require_url, self.new_scope)
         self._engines = Engines()
         self.init(
             url,

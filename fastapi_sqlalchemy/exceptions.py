@@ -29,6 +29,7 @@ __all__ = [
     "LazyLoadError",
     "MissingCriterionError",
     "MissingDriverError",
+    "MissingModelError",
     "MissingSessionError",
     "MultipleRecordsFoundError",
     "NaiveDatetimeError",
@@ -40,6 +41,7 @@ __all__ = [
     "RolledBackError",
     "RowError",
     "SessionClosedError",
+    "SessionKindError",
     "SessionNotInitialisedError",
     "SeveralTablesError",
     "StaleRecordError",
@@ -135,6 +137,31 @@ class SyncInAsyncError(FastAPISQLAlchemyError, RuntimeError):
             "Await the twin: `await User.query.aall()`, `await user.asave()`, and load "
             "relationships eagerly. `await db.run(function)` runs a blocking function, lazy loads "
             "included."
+        )
+
+
+class SessionKindError(FastAPISQLAlchemyError, TypeError):
+    """A repository's own session is of the other kind: blocking for an awaited verb, or awaited.
+
+    `awaited` tells whether the verb was.
+    """
+
+    def __init__(self, *, awaited: bool) -> None:
+        self.awaited = awaited
+        verb = "an awaited verb" if awaited else "a blocking verb"
+        expected, found = (
+            ("an AsyncSession", "a Session")
+            if awaited
+            else (
+                "a Session",
+                "an AsyncSession",
+            )
+        )
+        way_out = "blocking verb, `get()`" if awaited else "awaitable twin, `await aget()`"
+        super().__init__(
+            f"{verb} of a repository expected {expected}, found {found}.\n\n"
+            f"Call the {way_out}, or give the repository {expected}. Without a session of its own "
+            "it uses that of the scope, which serves both."
         )
 
 
@@ -280,6 +307,19 @@ class UpsertUnsupportedError(FastAPISQLAlchemyError, NotImplementedError):
         super().__init__(
             "upsert() expected PostgreSQL, SQLite, MariaDB or MySQL, found the dialect "
             f"`{dialect}`.\n\nUse `update_or_create()`, a row at a time."
+        )
+
+
+class MissingModelError(FastAPISQLAlchemyError, TypeError):
+    """A repository does not say which model it is about. `repository` is the name of its class."""
+
+    def __init__(self, repository: str) -> None:
+        self.repository = repository
+        super().__init__(
+            f"{repository} expected a model, found nothing that names one.\n\n"
+            f"Name it in brackets, `class {repository}(Repository[User])`, or as `model = User` in "
+            "the class. A class that leaves it to others is generic, `Repository[T]`, or has `ABC` "
+            "among its bases. Without a class of its own: `Repository(User)`."
         )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import ForeignKey, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
 import fastapi_sqlalchemy
-from fastapi_sqlalchemy import ModelBase, Query, SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, Query, Repository, SQLAlchemy
 
 
 def library() -> dict[str, Any]:
@@ -44,7 +44,17 @@ def library() -> dict[str, Any]:
     with db(commit_on_exit=True):
         ada = User(name="Ada", age=36, posts=[Post(title="Notes"), Post(title="Engines")])
         db.session.add_all([ada, User(name="Grace", age=85)])
-    names = (Mapped, ModelBase, Query, SQLAlchemy, asyncio, mapped_column, select, selectinload)
+    names = (
+        Mapped,
+        ModelBase,
+        Query,
+        Repository,
+        SQLAlchemy,
+        asyncio,
+        mapped_column,
+        select,
+        selectinload,
+    )
     return {name.__name__: name for name in names} | {
         "db": db,
         "func": func,
