@@ -54,9 +54,9 @@ class Batches(Chain[T]):
     ) -> AsyncIterator[T]:
         """Awaitable twin of `find_each`."""
         async for records in self.ain_batches(batch, progress=progress):
-            for record in records:
-                yield record
-            del record, records  # before the next ones come
+            records.reverse()
+            while records:  # none of them is kept until the next ones come
+                yield records.pop()
 
     def in_batches(
         self, size: int = 1000, *, progress: Progress | None = None
