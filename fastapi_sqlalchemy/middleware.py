@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from . import _answers  # noqa: F401 - says how errors are answered
+from . import _answers, _injected  # noqa: F401 - what floors below leave to this one
 from ._exchange import Exchange, close
 from ._tables import MissingTables
 from ._types import Options
