@@ -6,6 +6,7 @@ https://pypi.org/project/fastapi-sqlalchemy/
 from . import exceptions
 from .columns import UTCDateTime, utcnow
 from .database import SQLAlchemy, db
+from .handlers import problem_responses, register_exception_handlers
 from .keys import uuid7
 from .middleware import DBSessionMiddleware
 from .mixins import SoftDeleteMixin, TimestampMixin, UUIDMixin, VersionedMixin
@@ -31,6 +32,8 @@ __all__ = [
     "VersionedMixin",
     "db",
     "exceptions",
+    "problem_responses",
+    "register_exception_handlers",
     "utcnow",
     "uuid7",
 ]

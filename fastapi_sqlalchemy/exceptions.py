@@ -218,8 +218,8 @@ class MissingDriverError(FastAPISQLAlchemyError, ImportError):
 class UnknownNameError(FastAPISQLAlchemyError, exc.InvalidRequestError, AttributeError, TypeError):
     """A keyword that is no attribute of the model.
 
-    `model` is the model's name, `unknown` the keyword, `closest` the likeliest right one or None,
-    `row` the index of the row it stands in, where there are rows.
+    `verb` is what it was given to, `model` the model's name, `unknown` the keyword, `closest` the
+    likeliest right one or None, `row` the index of the row it stands in, where there are rows.
     It is what SQLAlchemy raises for `filter_by()`, what Python raises for an attribute and what
     it raises for an argument.
     """
@@ -236,7 +236,7 @@ class UnknownNameError(FastAPISQLAlchemyError, exc.InvalidRequestError, Attribut
     ) -> None:
         known = sorted(known)
         matches = difflib.get_close_matches(unknown, known, n=1)
-        self.model, self.unknown, self.row = model, unknown, row
+        self.verb, self.model, self.unknown, self.row = verb, model, unknown, row
         self.closest = matches[0] if matches else None
         hint = f"Did you mean `{self.closest}`?" if matches else f"It has: {', '.join(known)}."
         where = "" if row is None else f" in row {row}"
