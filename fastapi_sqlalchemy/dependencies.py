@@ -8,7 +8,7 @@ response starts, and is rolled back by an exception.  This is the only module th
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar, overload
 
 import fastapi
 from fastapi import Depends
@@ -19,6 +19,7 @@ from ._types import T
 from .block import Block
 from .database import SQLAlchemy, db
 from .exceptions import MissingModelError
+from .middleware import SERVED
 from .pagination import CursorPage, Page
 from .query import Query
 from .repository import Repository
@@ -30,6 +31,9 @@ else:
     AsyncSession = Any  # FastAPI does not look at it, and to import it takes greenlet
 
 __all__ = ["AsyncSessionDep", "CursorParams", "PageParams", "SessionDep", "opened", "repository"]
+
+_OPENED: Final = "opened_by_fastapi_sqlalchemy"
+"""Key of the ASGI scope, where those are that a dependency has opened; and name of a parameter."""
 
 Repo = TypeVar("Repo", bound=Repository[Any])
 
@@ -51,7 +55,10 @@ class _Opening:
     scopes: Scopes
 
     async def __call__(self, connection: HTTPConnection) -> AsyncIterator[None]:
-        if self.scopes.surrounding() is not None:
+        # asked of the request: around it there may be a scope of the test that made it
+        served: list[Scopes] = [database.scopes for database in connection.scope.get(SERVED, ())]
+        opened: list[Scopes] = connection.scope.setdefault(_OPENED, [])
+        if self.scopes in served or self.scopes in opened:
             yield
             return
         # a websocket is no transaction, as in the middleware
@@ -60,8 +67,12 @@ class _Opening:
         def make_scope(*, awaited: bool) -> Scope:
             return self.scopes.new_scope(commit_on_exit=commits, awaited=awaited)
 
-        async with Block(None, self.scopes, make_scope, join=False):
-            yield
+        opened.append(self.scopes)
+        try:
+            async with Block(None, self.scopes, make_scope, join=False):
+                yield
+        finally:
+            opened.remove(self.scopes)
 
 
 def opened(scopes: Scopes, name: str = "session") -> Parameter:
@@ -69,9 +80,6 @@ def opened(scopes: Scopes, name: str = "session") -> Parameter:
     # one of FastAPI's usual scope would end, and commit, when the response is out
     dependency = Depends(_Opening(scopes), scope="function")
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=Annotated[None, dependency])
-
-
-_OPENED = "opened_by_fastapi_sqlalchemy"
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,22 @@ async def test_what_was_written_is_committed_before_the_response_starts(
     assert lent() == 0
 
 
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_a_request_of_a_test_that_stands_in_a_scope_has_one_of_its_own(
+    sqlite_file_url: str, make: Make, colour: str
+) -> None:
+    open_shop(sqlite_file_url, commit_on_exit=True)
+    app = shop_app(make())
+    async with db():
+        assert (await get(app, f"/{colour}/pen/return")).status == 200
+        assert names() == ["pen"]
+        assert (await get(app, f"/{colour}/ink/abort")).status == 400
+        assert db.scopes.here.scope.session is None
+    with db():
+        assert TestClient(app).get(f"/{colour}/cap/return").status_code == 200
+        assert names() == ["cap", "pen"]
+
+
 @pytest.mark.parametrize("how", ["raise", "abort"])
 @pytest.mark.parametrize("colour", COLOURS)
 async def test_an_exception_rolls_back(url: str, make: Make, colour: str, how: str) -> None:
