@@ -30,7 +30,9 @@ class Aggregates(Reading[T]):
     def sum(self, column: Column[V]) -> V | None:
         """The sum of a column or an expression; None where no row has one.
 
-        >>> User.query.sum(User.age)
+        >>> with echo():
+        ...     User.query.sum(User.age)
+        SELECT sum(users.age) AS sum_1 FROM users
         121
 
         Raises:
@@ -48,6 +50,11 @@ class Aggregates(Reading[T]):
     def min(self, column: Column[V]) -> V | None:
         """The least value of a column or an expression; None where no row has one.
 
+        >>> with echo():
+        ...     User.query.min(func.length(User.name))
+        SELECT min(length(users.name)) AS min_1 FROM users
+        3
+
         Raises:
             NotAColumnError: A string or a relationship was given.
         """
@@ -63,7 +70,10 @@ class Aggregates(Reading[T]):
     def max(self, column: Column[V]) -> V | None:
         """The greatest value of a column or an expression; None where no row has one.
 
-        >>> User.query.order_by(User.age).limit(1).max(User.age)
+        >>> with echo():
+        ...     User.query.order_by(User.age).limit(1).max(User.age)
+        SELECT max(anon_1.value) AS max_1
+        FROM (SELECT users.age AS value FROM users ORDER BY users.age LIMIT ? OFFSET ?) AS anon_1
         36
 
         Raises:
@@ -81,7 +91,9 @@ class Aggregates(Reading[T]):
     def avg(self, column: Column[N | None]) -> N | None:
         """The average of a column: a `Decimal` of decimals, else a `float`; None of no rows.
 
-        >>> User.query.avg(User.age)
+        >>> with echo():
+        ...     User.query.avg(User.age)
+        SELECT avg(users.age) AS avg_1 FROM users
         60.5
 
         Raises:

@@ -138,7 +138,13 @@ class Chain(Generic[T]):
         return self._with(self._statement.where(*criteria))
 
     def where(self, *criteria: Criterion) -> Self:
-        """The same as `filter`."""
+        """The same as `filter`.
+
+        >>> print(User.query.where(User.age > 17))
+        SELECT users.id, users.name, users.age
+        FROM users
+        WHERE users.age > :age_1
+        """
         return self.filter(*criteria)
 
     def order_by(self, *columns: Any) -> Self:
@@ -157,7 +163,12 @@ class Chain(Generic[T]):
         return self._with(self._statement.order_by(*self._resolve("order_by", columns)))
 
     def reset_order(self) -> Self:
-        """Forget every `order_by()` so far."""
+        """Forget every `order_by()` so far.
+
+        >>> print(User.query.order_by(User.name).reset_order())
+        SELECT users.id, users.name, users.age
+        FROM users
+        """
         return self._with(self._statement.order_by(None))
 
     def group_by(self, column: Any, *columns: Any) -> Self:
@@ -166,12 +177,22 @@ class Chain(Generic[T]):
         >>> print(User.query.with_entities(User.age, func.count()).group_by(User.age))
         SELECT users.age, count(*) AS count_1
         FROM users GROUP BY users.age
+
+        Raises:
+            UnknownNameError: A string names no column.
         """
         statement = self._statement.group_by(*self._resolve("group_by", (column, *columns)))
         return self._with(statement, grouped=column is not None)
 
     def having(self, *criteria: Criterion) -> Self:
-        """Keep the groups that fulfil every criterion."""
+        """Keep the groups that fulfil every criterion.
+
+        >>> ages = User.query.with_entities(User.age).group_by(User.age)
+        >>> print(ages.having(func.count() > 1))
+        SELECT users.age
+        FROM users GROUP BY users.age
+        HAVING count(*) > :count_1
+        """
         return self._with(self._statement.having(*criteria), grouped=True)
 
     def _resolve(self, verb: str, columns: tuple[Any, ...]) -> list[Any]:
@@ -183,11 +204,23 @@ class Chain(Generic[T]):
         ]
 
     def limit(self, count: int | None) -> Self:
-        """Return at most this many; `None` forgets the limit."""
+        """Return at most this many; `None` forgets the limit.
+
+        >>> print(User.query.limit(10))
+        SELECT users.id, users.name, users.age
+        FROM users
+        LIMIT :param_1
+        """
         return self._with(self._statement.limit(count), sliced=True, limit=count)
 
     def offset(self, count: int | None) -> Self:
-        """Skip this many; `None` forgets it."""
+        """Skip this many; `None` forgets it.
+
+        >>> print(User.query.limit(10).offset(20))
+        SELECT users.id, users.name, users.age
+        FROM users
+        LIMIT :param_1 OFFSET :param_2
+        """
         return self._with(self._statement.offset(count), sliced=True, offset=count)
 
     def _slice(self, wanted: slice) -> Self:
@@ -204,7 +237,12 @@ class Chain(Generic[T]):
         return new if count is None else new.limit(count)
 
     def distinct(self, *columns: Any) -> Self:
-        """Send DISTINCT, on PostgreSQL also DISTINCT ON these columns."""
+        """Send DISTINCT, or DISTINCT ON these columns, which only PostgreSQL has.
+
+        >>> print(User.query.with_entities(User.age).distinct())
+        SELECT DISTINCT users.age
+        FROM users
+        """
         if columns:
             return self._with(self._statement.ext(distinct_on(*columns)), distinct=True)
         return self._with(self._statement.distinct(), distinct=True)
@@ -214,13 +252,10 @@ class Chain(Generic[T]):
     ) -> Self:
         """Join a relationship (`User.posts`), a model or an alias; a record comes once.
 
-        >>> query = User.query.join(User.posts).filter_by(title="Notes")
-        >>> print(query)
+        >>> print(User.query.join(User.posts).filter_by(title="Notes"))
         SELECT users.id, users.name, users.age
         FROM users JOIN posts ON users.id = posts.author_id
         WHERE posts.title = :title_1
-        >>> query.all()
-        [<User id=1>]
 
         Args:
             target: What to join.
@@ -247,7 +282,18 @@ class Chain(Generic[T]):
         )
 
     def outerjoin(self, target: Any, onclause: Any = None, *, full: bool = False) -> Self:
-        """Join as `join(..., isouter=True)` does: records without a match stay."""
+        """Join as `join(..., isouter=True)` does: records without a match stay.
+
+        >>> print(User.query.outerjoin(User.posts).filter(Post.id.is_(None)))
+        SELECT users.id, users.name, users.age
+        FROM users LEFT OUTER JOIN posts ON users.id = posts.author_id
+        WHERE posts.id IS NULL
+
+        Args:
+            target: What to join.
+            onclause: The condition, where `target` is not a relationship.
+            full: Whether to keep both sides where there is no match (FULL OUTER JOIN).
+        """
         return self.join(target, onclause, isouter=True, full=full)
 
     def select_from(self, *froms: Any) -> Self:
@@ -294,7 +340,14 @@ class Chain(Generic[T]):
         return self._with(statement.execution_options(populate_existing=True), locked=True)
 
     def execution_options(self, **options: Any) -> Self:
-        """Set SQLAlchemy's execution options for the statement, such as `populate_existing`."""
+        """Set SQLAlchemy's execution options for the statement, such as `populate_existing`.
+
+        >>> ada = User.get(1)
+        >>> with echo():  # although the session has the record
+        ...     User.query.execution_options(populate_existing=True).get(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
+        """
         return self._with(self._statement.execution_options(**options))
 
     def when(
@@ -322,9 +375,11 @@ class Chain(Generic[T]):
     def options(self, *options: ORMOption) -> Self:
         """Add loader options.
 
-        >>> ada = User.query.options(selectinload(User.posts)).first()
-        >>> [post.title for post in ada.posts]
-        ['Notes', 'Engines']
+        >>> with echo():
+        ...     User.query.options(selectinload(User.posts)).all()
+        SELECT users.id, users.name, users.age FROM users
+        SELECT posts.author_id, posts.id, posts.title FROM posts WHERE posts.author_id IN (?, ?)
+        [<User id=1>, <User id=2>]
         """
         return self._with(self._statement, options=self._options + options)
 
@@ -334,24 +389,19 @@ class Chain(Generic[T]):
         What a record loads later, when a relationship is first read, is a load of its own and
         leaves deleted ones out. It is about models with `SoftDeleteMixin`.
 
-        >>> from fastapi_sqlalchemy import SoftDeleteMixin
-        >>> class Letter(SoftDeleteMixin, db.Base):
-        ...     __tablename__ = "letters"
-        ...     id: Mapped[int] = mapped_column(primary_key=True)
-        >>> db.create_all()
-        >>> Letter.new().delete()
-        >>> Letter.query.count(), Letter.query.with_deleted().count()
-        (0, 1)
+        >>> with echo():
+        ...     Letter.query.all()
+        ...     Letter.query.with_deleted().all()
+        SELECT letters.id, letters.deleted_at FROM letters WHERE letters.deleted_at IS NULL
+        [<Letter id=1>]
+        SELECT letters.id, letters.deleted_at FROM letters
+        [<Letter id=1>, <Letter id=2>]
         """
         return self._with(self._statement.execution_options(**{WITH_DELETED: True}))
 
     def only_deleted(self) -> Self:
         """Find deleted records only.
 
-        >>> from fastapi_sqlalchemy import SoftDeleteMixin
-        >>> class Letter(SoftDeleteMixin, db.Base):
-        ...     __tablename__ = "letters"
-        ...     id: Mapped[int] = mapped_column(primary_key=True)
         >>> print(Letter.query.only_deleted())
         SELECT letters.id, letters.deleted_at
         FROM letters

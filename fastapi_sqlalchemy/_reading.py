@@ -42,7 +42,9 @@ class Reading(Chain[T]):
     def all(self) -> list[T]:
         """Everything that matches; of records each once.
 
-        >>> User.query.order_by(User.name).all()
+        >>> with echo():
+        ...     User.query.order_by(User.name).all()
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.name
         [<User id=1>, <User id=2>]
         """
         return self._runner.run(self._all())
@@ -97,7 +99,13 @@ class Reading(Chain[T]):
         return found
 
     def first(self) -> T | None:
-        """The first, or None. Sends LIMIT 1."""
+        """The first, or None.
+
+        >>> with echo():
+        ...     User.query.order_by(User.name).first()
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.name LIMIT ? OFFSET ?
+        <User id=1>
+        """
         return self._runner.run(self._first())
 
     async def afirst(self) -> T | None:
@@ -111,10 +119,10 @@ class Reading(Chain[T]):
     def first_or_404(self, description: str | None = None) -> T:
         """The first; where there is none, an HTTP answer 404.
 
-        >>> User.query.filter_by(name="Charles").first_or_404()
-        Traceback (most recent call last):
-        fastapi_sqlalchemy._answers.RecordNotFoundHTTPError: expected one User, found none
-        ...
+        >>> with echo():
+        ...     User.query.order_by(User.name).first_or_404()
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.name LIMIT ? OFFSET ?
+        <User id=1>
 
         Args:
             description: What to tell the client; by default "User not found".
@@ -155,8 +163,10 @@ class Reading(Chain[T]):
     def one(self) -> T:
         """The only one.
 
-        >>> User.query.filter_by(name="Ada").one().age
-        36
+        >>> with echo():
+        ...     User.query.filter_by(name="Ada").one()
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        <User id=1>
 
         Raises:
             RecordNotFoundError: There is none.
@@ -182,6 +192,11 @@ class Reading(Chain[T]):
     def one_or_none(self) -> T | None:
         """The only one, or None.
 
+        >>> with echo():
+        ...     print(User.query.filter_by(name="Charles").one_or_none())
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        None
+
         Raises:
             MultipleRecordsFoundError: There are several.
         """
@@ -205,6 +220,11 @@ class Reading(Chain[T]):
 
         Several are no absence but a mistake in the query or the data, and answer 500.
 
+        >>> with echo():
+        ...     User.query.filter_by(name="Ada").one_or_404()
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        <User id=1>
+
         Args:
             description: What to tell the client; by default "User not found".
 
@@ -227,7 +247,9 @@ class Reading(Chain[T]):
     def count(self) -> int:
         """How many match: records each once, rows as they are; a limit counts within it.
 
-        >>> User.query.filter(User.age > 40).count()
+        >>> with echo():
+        ...     User.query.filter(User.age > 40).count()
+        SELECT count(*) AS count_1 FROM users WHERE users.age > ?
         1
         """
         return self._runner.run(self._count())
@@ -243,7 +265,9 @@ class Reading(Chain[T]):
     def exists(self) -> bool:
         """Whether anything matches.
 
-        >>> User.query.filter_by(name="Charles").exists()
+        >>> with echo():
+        ...     User.query.filter_by(name="Charles").exists()
+        SELECT EXISTS (SELECT 1 FROM users WHERE users.name = ?) AS anon_1
         False
         """
         return self._runner.run(self._exists())
@@ -264,7 +288,9 @@ class Reading(Chain[T]):
 
         The plan may show the values of the query's criteria.
 
-        >>> print(User.query.filter_by(id=1).explain())
+        >>> with echo():
+        ...     print(User.query.filter_by(id=1).explain())
+        EXPLAIN QUERY PLAN SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
         SEARCH users USING INTEGER PRIMARY KEY (rowid=?)
         """
         return self._runner.run(explained(self.statement))

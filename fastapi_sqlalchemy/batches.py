@@ -34,8 +34,11 @@ class Batches(Chain[T]):
         Between batches no connection is held and a commit is no harm. A record that is added or
         changed meanwhile is met if its place in the order is still to come.
 
-        >>> for user in User.query.find_each():
-        ...     print(user.name)
+        >>> with echo():
+        ...     for user in User.query.find_each():
+        ...         print(user.name)
+        SELECT users.id, users.name, users.age, users.id AS sort_0
+        FROM users ORDER BY users.id LIMIT ? OFFSET ?
         Ada
         Grace
 
@@ -63,10 +66,14 @@ class Batches(Chain[T]):
     ) -> Iterator[list[T]]:
         """Every record, in lists of this size, as `find_each` does it.
 
-        >>> for users in User.query.in_batches(1):
-        ...     print([user.name for user in users])
-        ['Ada']
-        ['Grace']
+        >>> with echo():
+        ...     for users in User.query.in_batches(2):
+        ...         print(users)
+        SELECT users.id, users.name, users.age, users.id AS sort_0
+        FROM users ORDER BY users.id LIMIT ? OFFSET ?
+        [<User id=1>, <User id=2>]
+        SELECT users.id, users.name, users.age, users.id AS sort_0
+        FROM users WHERE users.id > ? ORDER BY users.id LIMIT ? OFFSET ?
 
         Args:
             size: How many records a list has; the last one has the rest.

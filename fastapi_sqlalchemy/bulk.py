@@ -31,18 +31,10 @@ class BulkWrites(Chain[T]):
         Values may be SQL, and keys may be attributes. Where the query has more than a WHERE, its
         rows are found by a subquery.
 
-        >>> User.query.filter_by(name="Ada").update(age=37)
+        >>> with echo():
+        ...     User.query.filter(User.age > 40).update(age=User.age + 1)
+        UPDATE users SET age=(users.age + ?) WHERE users.age > ?
         1
-        >>> User.query.filter(User.age > 40).update({User.age: User.age + 1})
-        1
-        >>> User.get(name="Grace").age
-        86
-        >>> User.query.update(age=None)
-        Traceback (most recent call last):
-            ...
-        fastapi_sqlalchemy.exceptions.MissingCriterionError: update() expected a query of User ...
-        >>> User.query.update(age=None, all_rows=True)
-        2
 
         Args:
             values: What to set, by attribute or by its name.
@@ -54,6 +46,7 @@ class BulkWrites(Chain[T]):
 
         Raises:
             MissingCriterionError: The query has neither a criterion nor a limit.
+            TypeError: Nothing is to be set.
             UnknownNameError: A name is no column of the model.
             SeveralTablesError: The columns are in several tables (joined-table inheritance).
             IntegrityError: The database refused the change (`sqlalchemy.exc`); nothing was changed.
@@ -73,7 +66,9 @@ class BulkWrites(Chain[T]):
         (`ON DELETE CASCADE`), else it refuses. Rows of a model with `SoftDeleteMixin` are marked
         as deleted, by one UPDATE.
 
-        >>> User.query.filter_by(name="Grace").delete()
+        >>> with echo():
+        ...     User.query.filter_by(name="Grace").delete()
+        DELETE FROM users WHERE users.name = ?
         1
 
         Args:
@@ -81,7 +76,7 @@ class BulkWrites(Chain[T]):
             force: Delete rows that would be marked otherwise.
 
         Returns:
-            How many rows were deleted.
+            How many rows were deleted or marked.
 
         Raises:
             MissingCriterionError: The query has neither a criterion nor a limit.

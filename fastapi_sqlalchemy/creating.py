@@ -23,16 +23,18 @@ class CreatingVerbs:
         Of several that ask at the same time one makes it and the others get it, where a unique
         constraint covers the names that are looked for. Without one they may all make it.
 
-        >>> User.get_or_create(id=3, defaults={"name": "Charles"})
+        >>> with echo():
+        ...     User.get_or_create(id=3, defaults={"name": "Charles"})
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        INSERT INTO users (id, name, age) VALUES (?, ?, ?)
         (<User id=3>, True)
-        >>> User.get_or_create(id=3, defaults={"name": "Mary"})
-        (<User id=3>, False)
 
         Args:
             defaults: More values for a new record. A function among them is called for its own.
             eq: What to look for, and what a new record has.
 
         Raises:
+            TypeError: Nothing is to be looked for.
             UnknownNameError: A name is no attribute of the model; nothing was sent.
             MultipleRecordsFoundError: Several have these values.
             IntegrityError: The database refused the record for another reason than that it is
@@ -58,18 +60,19 @@ class CreatingVerbs:
         nothing is lost between, and what is returned is what the row has. As for
         `get_or_create`, a unique constraint has to cover the names that are looked for.
 
-        >>> User.update_or_create(name="Ada", defaults={"age": 37})
+        >>> with echo():  # SQLite locks the database, and has no FOR UPDATE
+        ...     User.update_or_create(name="Ada", defaults={"age": 37})
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        UPDATE users SET age=? WHERE users.id = ?
         (<User id=1>, False)
-        >>> User.get(1).age
-        37
-        >>> User.update_or_create(name="Charles", defaults={"age": 44})
-        (<User id=3>, True)
 
         Args:
             defaults: What to set, on a new record too. A function is called for its value.
             eq: What to look for, and what a new record has.
 
         Raises:
+            TypeError: Nothing is to be looked for.
             UnknownNameError: A name is no attribute of the model; nothing was sent.
             MultipleRecordsFoundError: Several have these values.
             IntegrityError: The database refused the values (`sqlalchemy.exc`).

@@ -162,6 +162,14 @@ class PageParams:
     def paginate(self, query: Query[T] | Repository[T], *, count: bool = True) -> Page[T]:
         """The page of a query or a repository that was asked for.
 
+        >>> from fastapi_sqlalchemy.dependencies import PageParams
+        >>> with echo():
+        ...     PageParams(page=2, per_page=1).paginate(Repository(User)).items
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.id LIMIT ? OFFSET
+        ?
+        SELECT count(*) AS count_1 FROM users
+        [<User id=2>]
+
         Args:
             query: Of whose records.
             count: Whether to count them. Without, `total` and `pages` are None.
@@ -199,6 +207,13 @@ class CursorParams:
 
     def paginate(self, query: Query[T] | Repository[T]) -> CursorPage[T]:
         """The page of a query or a repository that was asked for.
+
+        >>> from fastapi_sqlalchemy.dependencies import CursorParams
+        >>> with echo():
+        ...     CursorParams(limit=1).paginate(Repository(User)).items
+        SELECT users.id, users.name, users.age, users.id AS sort_0 FROM users ORDER BY
+        users.id LIMIT ? OFFSET ?
+        [<User id=1>]
 
         Raises:
             InvalidCursorError: This query gave out no such cursor.

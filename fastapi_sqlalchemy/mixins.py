@@ -131,18 +131,18 @@ class SoftDeleteMixin(SoftDeletable, ActiveRecord):
     `execution_options(with_deleted=True)` on a statement.
 
     >>> from fastapi_sqlalchemy import SoftDeleteMixin
-    >>> class Letter(SoftDeleteMixin, db.Base):
-    ...     __tablename__ = "letters"
+    >>> class Draft(SoftDeleteMixin, db.Base):
+    ...     __tablename__ = "drafts"
     ...     id: Mapped[int] = mapped_column(primary_key=True)
     ...     text: Mapped[str]
     >>> db.create_all()
-    >>> letter = Letter.new(text="Dear")
-    >>> letter.delete()
-    >>> Letter.query.count(), Letter.get(1), Letter.query.only_deleted().all()
-    (0, None, [<Letter id=1>])
-    >>> letter.restore()
-    <Letter id=1>
-    >>> Letter.query.count()
+    >>> draft = Draft.new(text="Dear")
+    >>> draft.delete()
+    >>> Draft.query.count(), Draft.get(1), Draft.query.only_deleted().all()
+    (0, None, [<Draft id=1>])
+    >>> draft.restore()
+    <Draft id=1>
+    >>> Draft.query.count()
     1
     """
 
@@ -156,10 +156,17 @@ class SoftDeleteMixin(SoftDeletable, ActiveRecord):
         A relationship with the cascade "delete" marks its records in the same moment, if they have
         this mixin too; others stay, like the row that they belong to.
 
+        >>> letter = Letter.get(1)
+        >>> with echo():
+        ...     letter.delete()
+        UPDATE letters SET deleted_at=? WHERE letters.id = ?
+
         Args:
             force: Delete the row.
 
         Raises:
+            IntegrityError: Other rows need this one, which is to go (`sqlalchemy.exc`).
+            StaleRecordError: The row is gone, or was changed by somebody else (`VersionedMixin`).
             InvalidRequestError: The record has no row, or belongs to another session.
         """
         scopes_of(type(self)).run(_records.delete(self, force=force))
@@ -171,11 +178,19 @@ class SoftDeleteMixin(SoftDeletable, ActiveRecord):
     def restore(self) -> Self:
         """Take the deletion of this record back; those deleted with it stay deleted.
 
+        >>> letter = Letter.query.only_deleted().one()
+        >>> with echo():
+        ...     letter.restore()
+        UPDATE letters SET deleted_at=? WHERE letters.id = ?
+        <Letter id=2>
+
         Returns:
             The record itself.
 
         Raises:
             IntegrityError: Another record has taken a value that must be unique.
+            StaleRecordError: The row is gone, or was changed by somebody else (`VersionedMixin`).
+            InvalidRequestError: The record belongs to another session, or was deleted by force.
         """
         return scopes_of(type(self)).run(_records.restore(self))
 

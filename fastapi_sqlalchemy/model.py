@@ -3,6 +3,9 @@
 A model gets them from `db.Base`, from `ModelBase` beside or above its declarative base, or from
 both.  They act in the scope around them: outside a transaction `save()` commits at once, within
 one it flushes and the end of the transaction commits.
+
+In the examples `with echo():` prints the statements as they are sent to SQLite, without the
+transaction's beginning and end; where values stand in them is `?`.
 """
 
 from __future__ import annotations
@@ -71,7 +74,9 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def new(cls, **values: Any) -> Self:
         """Make a record and save it.
 
-        >>> User.new(name="Charles")
+        >>> with echo():
+        ...     User.new(name="Charles")
+        INSERT INTO users (name, age) VALUES (?, ?)
         <User id=3>
 
         Raises:
@@ -91,16 +96,22 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def get(cls, *criteria: Any, **eq: Any) -> Self | None:
         """The record with this primary key, or the first that fulfils every criterion, or None.
 
-        >>> User.get(1)
+        >>> with echo():
+        ...     User.get(1)
+        ...     User.get(User.age > 40, name="Grace")
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
         <User id=1>
-        >>> User.get(User.age > 40, name="Ada") is None
-        True
+        SELECT users.id, users.name, users.age FROM users
+        WHERE users.age > ? AND users.name = ? LIMIT ? OFFSET ?
+        <User id=2>
 
-        A key of two columns is a tuple in their order, `Membership.get((1, 2))`.
+        A key of two columns is a tuple in their order, `Membership.get((1, 2))`. Nothing is sent
+        for a key whose record the session has already.
 
         Raises:
             TypeError: Nothing was asked for, or a key together with something else.
             UnknownNameError: A keyword is no attribute of the model.
+            InvalidRequestError: The key has too few or too many columns.
         """
         return scopes_of(cls).run(_records.find(cls, criteria, eq))
 
@@ -113,7 +124,9 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def get_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
         """Every record that fulfils every criterion; without one, every record.
 
-        >>> User.get_all(User.age > 17, name="Grace")
+        >>> with echo():
+        ...     User.get_all(User.age > 17, name="Grace")
+        SELECT users.id, users.name, users.age FROM users WHERE users.age > ? AND users.name = ?
         [<User id=2>]
 
         Raises:
@@ -130,15 +143,16 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def get_one(cls, *criteria: Any, **eq: Any) -> Self:
         """The same as `get`, where absence is an error.
 
-        >>> User.get_one(name="Charles")
-        Traceback (most recent call last):
-        fastapi_sqlalchemy.exceptions.RecordNotFoundError: expected one User, found none
-        ...
+        >>> with echo():
+        ...     User.get_one(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
 
         Raises:
             RecordNotFoundError: There is none.
             TypeError: Nothing was asked for, or a key together with something else.
             UnknownNameError: A keyword is no attribute of the model.
+            InvalidRequestError: The key has too few or too many columns.
         """
         return scopes_of(cls).run(_records.find_one(cls, criteria, eq))
 
@@ -151,10 +165,16 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def get_or_404(cls, *criteria: Any, **eq: Any) -> Self:
         """The same as `get`, where absence is an HTTP answer 404: "User not found".
 
+        >>> with echo():
+        ...     User.get_or_404(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
+
         Raises:
             RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
             TypeError: Nothing was asked for, or a key together with something else.
             UnknownNameError: A keyword is no attribute of the model.
+            InvalidRequestError: The key has too few or too many columns.
         """
         return scopes_of(cls).run(_records.find_or_404(cls, criteria, eq))
 
@@ -167,7 +187,9 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def count(cls, *criteria: Any, **eq: Any) -> int:
         """How many records fulfil every criterion; without one, how many there are.
 
-        >>> User.count(User.age > 17, name="Ada")
+        >>> with echo():
+        ...     User.count(User.age > 17, name="Ada")
+        SELECT count(*) AS count_1 FROM users WHERE users.age > ? AND users.name = ?
         1
 
         Raises:
@@ -184,7 +206,9 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def exists(cls, *criteria: Any, **eq: Any) -> bool:
         """Whether any record fulfils every criterion; without one, whether there is any.
 
-        >>> User.exists(name="Charles")
+        >>> with echo():
+        ...     User.exists(name="Charles")
+        SELECT EXISTS (SELECT 1 FROM users WHERE users.name = ?) AS anon_1
         False
 
         Raises:
@@ -200,9 +224,12 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def save(self, *, commit: bool | None = None) -> Self:
         """Insert the record, or send what has changed of it.
 
-        >>> charles = User(name="Charles")
-        >>> charles.save().id
-        3
+        What else has changed in the session is sent too.
+
+        >>> with echo():
+        ...     User(name="Charles").save()
+        INSERT INTO users (name, age) VALUES (?, ?)
+        <User id=3>
 
         Args:
             commit: True to commit, False to flush only. None, the default, commits unless a
@@ -215,7 +242,8 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
         Raises:
             IntegrityError: The database refused the record (`sqlalchemy.exc`). The record and the
                 session are as before, and can be used.
-            InvalidRequestError: The record belongs to another session.
+            StaleRecordError: The row is gone, or was changed by somebody else (`VersionedMixin`).
+            InvalidRequestError: The record belongs to another session, or was deleted.
         """
         return scopes_of(type(self)).run(_records.save(self, commit=commit))
 
@@ -226,12 +254,15 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def update(self, **values: Any) -> Self:
         """Set attributes and save.
 
-        >>> User.get(1).update(age=37).age
+        >>> ada = User.get(1)
+        >>> with echo():
+        ...     ada.update(age=37).age
+        UPDATE users SET age=? WHERE users.id = ?
         37
 
         Raises:
             UnknownNameError: A keyword is no attribute of the model; nothing was set or sent.
-            IntegrityError: The database refused the change (`sqlalchemy.exc`).
+            IntegrityError, StaleRecordError, InvalidRequestError: As for `save`; nothing was set.
         """
         return scopes_of(type(self)).run(_records.update(self, values))
 
@@ -242,11 +273,14 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
     def delete(self) -> None:
         """Delete the record's row.
 
-        >>> User.get(name="Grace").delete()
-        >>> User.query.count()
-        1
+        >>> note = Post.get(1)
+        >>> with echo():
+        ...     note.delete()
+        DELETE FROM posts WHERE posts.id = ?
 
         Raises:
+            IntegrityError: Other rows need this one (`sqlalchemy.exc`).
+            StaleRecordError: The row was changed by somebody else (`VersionedMixin`).
             InvalidRequestError: The record has none, or belongs to another session.
         """
         scopes_of(type(self)).run(_records.delete(self))
@@ -260,14 +294,17 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
 
         >>> ada = User.get(1)
         >>> ada.name = "Lovelace"
-        >>> ada.refresh().name
+        >>> with echo():
+        ...     ada.refresh().name
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
         'Ada'
 
         Args:
             attributes: Names of what to load; without one, every column.
 
         Raises:
-            InvalidRequestError: The row is gone, or there never was one.
+            InvalidRequestError: The row is gone, or there never was one, or the record belongs to
+                another session.
         """
         return scopes_of(type(self)).run(_records.refresh(self, attributes))
 
@@ -277,6 +314,8 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
 
     def to_dict(self) -> dict[str, Any]:
         """The values of the columns by attribute name, deferred ones only where loaded.
+
+        Sends nothing, except to load what a commit has expired (`expire_on_commit=True`).
 
         >>> User.get(1).to_dict()
         {'id': 1, 'name': 'Ada', 'age': 36}

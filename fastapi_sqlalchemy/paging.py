@@ -41,9 +41,12 @@ class Paging(Batches[T]):
         Sends a second statement for the total where the page does not tell it. A page past the
         end is empty.
 
-        >>> page = User.query.filter(User.age > 17).paginate(1, per_page=10)
+        >>> with echo():
+        ...     page = User.query.paginate(1, per_page=1)
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.id LIMIT ? OFFSET ?
+        SELECT count(*) AS count_1 FROM users
         >>> page.items, page.total, page.has_next
-        ([<User id=1>, <User id=2>], 2, False)
+        ([<User id=1>], 2, True)
 
         Args:
             page: Its number, from 1.
@@ -53,7 +56,8 @@ class Paging(Batches[T]):
 
         Raises:
             InvalidPageError: There can be no such page. Over HTTP it is an answer of 422.
-            InvalidRequestError: The query has a limit or an offset of its own.
+            InvalidRequestError: The query has a limit or an offset of its own, or joins a
+                collection and is sorted by text (`sqlalchemy.exc`).
         """
         return self._runner.run(self._paginate(page, per_page, max_per_page, count=count))
 
@@ -114,12 +118,13 @@ class Paging(Batches[T]):
         One statement, as fast for the last page as for the first where an index has the order.
         Records that are added or deleted meanwhile shift nothing.
 
-        >>> query = User.query.order_by(User.age.desc())
+        >>> query = User.query.order_by(User.id)
         >>> page = query.cursor_paginate(limit=1)
-        >>> page.items
+        >>> with echo():
+        ...     query.cursor_paginate(limit=1, after=page.next).items
+        SELECT users.id, users.name, users.age, users.id AS sort_0
+        FROM users WHERE users.id > ? ORDER BY users.id LIMIT ? OFFSET ?
         [<User id=2>]
-        >>> query.cursor_paginate(limit=1, after=page.next).items
-        [<User id=1>]
 
         Args:
             limit: How many records it has at most.
@@ -128,7 +133,8 @@ class Paging(Batches[T]):
             max_limit: How many it may have at most; None for any number.
 
         Raises:
-            InvalidCursorError: This query gave out no such cursor. Over HTTP an answer of 422.
+            InvalidCursorError: This query gave out no such cursor, or there are two of them. Over
+                HTTP an answer of 422.
             InvalidPageError: There can be no such page. Over HTTP an answer of 422.
             InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
         """

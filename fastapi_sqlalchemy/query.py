@@ -2,6 +2,9 @@
 
 The chain (`_chain`) says what to ask and sends nothing; the terminals ask it.  Each has an
 awaitable twin with the prefix `a`, `await query` is the list, and `async for` iterates.
+
+In the examples `with echo():` prints the statements as they are sent to SQLite; where values stand
+in them is `?`.
 """
 
 from __future__ import annotations
@@ -58,9 +61,13 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
 
         A relationship begins at the model, or else at what one before it leads to.
 
-        >>> ada = User.query.eager(User.posts, Post.author).first()
-        >>> [post.author.name for post in ada.posts]
-        ['Ada', 'Ada']
+        >>> with echo():
+        ...     Post.query.filter_by(id=1).eager(Post.author, User.posts).one()
+        SELECT posts.id, posts.title, posts.author_id, users_1.id AS id_1, users_1.name, users_1.age
+        FROM posts LEFT OUTER JOIN users AS users_1 ON users_1.id = posts.author_id
+        WHERE posts.id = ?
+        SELECT posts.author_id, posts.id, posts.title FROM posts WHERE posts.author_id IN (?)
+        <Post id=1>
 
         For anything else there are `options()` and SQLAlchemy's loaders.
 
@@ -77,7 +84,9 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
 
         As with SQLAlchemy's `raiseload(..., sql_only=True)`, what the session has needs no load.
 
-        >>> ada = User.query.strict().first()
+        >>> with echo():
+        ...     ada = User.query.strict().first()
+        SELECT users.id, users.name, users.age FROM users LIMIT ? OFFSET ?
         >>> ada.posts
         Traceback (most recent call last):
         fastapi_sqlalchemy.exceptions.LazyLoadError: expected User.posts to be loaded, ...
@@ -94,8 +103,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         decides what its own limit leaves.
 
         >>> ada, old = User.query.filter_by(name="Ada"), User.query.filter(User.age > 80)
-        >>> ada.union(old).order_by(User.name.desc()).all()
-        [<User id=2>, <User id=1>]
+        >>> print(ada.union(old).order_by(User.name))
+        SELECT users.id, users.name, users.age
+        FROM users
+        WHERE users.id IN (SELECT users.id FROM users WHERE users.name = :name_1
+            UNION SELECT users.id FROM users WHERE users.age > :age_1) ORDER BY users.name
 
         Raises:
             TypeError: A query is one of another model.
@@ -103,7 +115,17 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         return self._union(union_of, queries)
 
     def union_all(self, *queries: Query[T]) -> Self:
-        """The same by UNION ALL: quicker where no record is in two of them."""
+        """The same by UNION ALL: quicker where no record is in two of them.
+
+        >>> print(User.query.filter_by(id=1).union_all(User.query.filter_by(id=2)))
+        SELECT users.id, users.name, users.age
+        FROM users
+        WHERE users.id IN (SELECT users.id FROM users WHERE users.id = :id_1
+            UNION ALL SELECT users.id FROM users WHERE users.id = :id_2)
+
+        Raises:
+            TypeError: A query is one of another model.
+        """
         return self._union(union_all_of, queries)
 
     def _union(self, combine: Callable[..., Any], queries: tuple[Query[T], ...]) -> Self:
@@ -138,6 +160,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
     def scalar(self) -> T | None:
         """The only record, or None: `one_or_none` by the name SQLAlchemy has for a value.
 
+        >>> with echo():
+        ...     User.query.filter_by(name="Ada").scalar()
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        <User id=1>
+
         Raises:
             MultipleRecordsFoundError: There are several.
         """
@@ -150,15 +177,18 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
     def get(self, ident: Any) -> T | None:
         """The record with this primary key, or None; sends nothing if the session has it already.
 
-        Where the query has criteria, the record must fulfil them too.
+        Where the query has criteria, the record must fulfil them too, and the database is asked.
 
-        >>> User.query.get(1)
+        >>> with echo():
+        ...     User.query.get(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
         <User id=1>
-        >>> User.query.filter(User.age > 40).get(1) is None
-        True
 
         Args:
             ident: The key; of several columns a tuple in their order, or a dict by name.
+
+        Raises:
+            InvalidRequestError: The key has too few or too many columns, or other names.
         """
         return self._runner.run(self._get(ident))
 
@@ -183,10 +213,19 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         return not refined and self._statement.whereclause is None
 
     def get_one(self, ident: Any) -> T:
-        """The record with this primary key.
+        """The same as `get`, where absence is an error.
+
+        >>> with echo():
+        ...     User.query.get_one(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
+
+        Args:
+            ident: The key; of several columns a tuple in their order, or a dict by name.
 
         Raises:
             RecordNotFoundError: There is none.
+            InvalidRequestError: The key has too few or too many columns, or other names.
         """
         return self._runner.run(self._get_one(ident))
 
@@ -198,7 +237,12 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         return self._get_needed(ident, RecordNotFoundError)
 
     def get_or_404(self, ident: Any, description: str | None = None) -> T:
-        """The record with this primary key; where there is none, an HTTP answer 404.
+        """The same as `get`, where absence is an HTTP answer 404.
+
+        >>> with echo():
+        ...     User.query.get_or_404(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
 
         Args:
             ident: The key; of several columns a tuple in their order, or a dict by name.
@@ -206,6 +250,7 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
 
         Raises:
             RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
+            InvalidRequestError: The key has too few or too many columns, or other names.
         """
         return self._runner.run(self._get_or_404(ident, description))
 

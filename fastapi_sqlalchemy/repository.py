@@ -140,6 +140,11 @@ class Repository(StoringVerbs[T]):
     def get(self, ident: Any) -> T | None:
         """The record with this primary key, or None; sends nothing if the session has it already.
 
+        >>> with echo():
+        ...     Repository(User).get(1)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=1>
+
         Args:
             ident: The key; of several columns a tuple in their order, or a dict by name.
         """
@@ -151,6 +156,11 @@ class Repository(StoringVerbs[T]):
 
     def get_one(self, ident: Any) -> T:
         """The record with this primary key.
+
+        >>> with echo():
+        ...     Repository(User).get_one({"id": 2})
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        <User id=2>
 
         Args:
             ident: The key; of several columns a tuple in their order, or a dict by name.
@@ -167,7 +177,10 @@ class Repository(StoringVerbs[T]):
     def get_by(self, **eq: Any) -> T | None:
         """The first record whose attributes equal these values, or None.
 
-        >>> Repository(User).get_by(name="Ada")
+        >>> with echo():
+        ...     Repository(User).get_by(name="Ada")
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ? LIMIT ?
+        OFFSET ?
         <User id=1>
 
         Raises:
@@ -183,7 +196,10 @@ class Repository(StoringVerbs[T]):
     def find(self, *criteria: Criterion, **eq: Any) -> list[T]:
         """Every record that fulfils every criterion; without one, every record.
 
-        >>> Repository(User).find(User.age > 17, name="Grace")
+        >>> with echo():
+        ...     Repository(User).find(User.age > 17, name="Grace")
+        SELECT users.id, users.name, users.age FROM users WHERE users.age > ? AND
+        users.name = ?
         [<User id=2>]
 
         Raises:
@@ -198,6 +214,11 @@ class Repository(StoringVerbs[T]):
     def count(self, *criteria: Criterion, **eq: Any) -> int:
         """How many records fulfil every criterion; without one, how many there are.
 
+        >>> with echo():
+        ...     Repository(User).count(User.age > 40)
+        SELECT count(*) AS count_1 FROM users WHERE users.age > ?
+        1
+
         Raises:
             UnknownNameError: A keyword is no attribute of the model.
         """
@@ -209,6 +230,11 @@ class Repository(StoringVerbs[T]):
 
     def exists(self, *criteria: Criterion, **eq: Any) -> bool:
         """Whether any record fulfils every criterion; without one, whether there is any.
+
+        >>> with echo():
+        ...     Repository(User).exists(name="Charles")
+        SELECT EXISTS (SELECT 1 FROM users WHERE users.name = ?) AS anon_1
+        False
 
         Raises:
             UnknownNameError: A keyword is no attribute of the model.
@@ -225,7 +251,9 @@ class Repository(StoringVerbs[T]):
     def add(self, record: T) -> T:
         """Insert a record, or send what has changed of it: `record.save()` for any mapped class.
 
-        >>> Repository(User).add(User(name="Charles"))
+        >>> with echo():
+        ...     Repository(User).add(User(name="Charles"))
+        INSERT INTO users (name, age) VALUES (?, ?)
         <User id=3>
 
         Raises:
@@ -244,7 +272,10 @@ class Repository(StoringVerbs[T]):
     def add_all(self, records: Iterable[T]) -> list[T]:
         """Insert records, or send what has changed of them: all of them or none.
 
-        >>> Repository(User).add_all([User(name="Charles"), User(name="Mary")])
+        >>> with echo():
+        ...     Repository(User).add_all([User(name="Charles"), User(name="Mary")])
+        INSERT INTO users (name, age) VALUES (?, ?) RETURNING id
+        INSERT INTO users (name, age) VALUES (?, ?) RETURNING id
         [<User id=3>, <User id=4>]
 
         Raises:
@@ -260,7 +291,9 @@ class Repository(StoringVerbs[T]):
     def create(self, **values: Any) -> T:
         """Make a record and insert it.
 
-        >>> Repository(User).create(name="Charles")
+        >>> with echo():
+        ...     Repository(User).create(name="Charles")
+        INSERT INTO users (name, age) VALUES (?, ?)
         <User id=3>
 
         Raises:
@@ -276,8 +309,11 @@ class Repository(StoringVerbs[T]):
     def update(self, record_or_ident: Any, /, **values: Any) -> T:
         """Set attributes of a record and save it.
 
-        >>> Repository(User).update(1, age=37).age
-        37
+        >>> with echo():
+        ...     Repository(User).update(1, age=37)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        UPDATE users SET age=? WHERE users.id = ?
+        <User id=1>
 
         Args:
             record_or_ident: A record, or its primary key as for `get`.
@@ -298,9 +334,11 @@ class Repository(StoringVerbs[T]):
     def delete(self, record_or_ident: Any, /) -> None:
         """Delete the row of a record; one that is soft-deletable is hidden.
 
-        >>> Repository(User).delete(2)
-        >>> Repository(User).count()
-        1
+        >>> with echo():
+        ...     Repository(User).delete(2)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        SELECT posts.id, posts.title, posts.author_id FROM posts WHERE ? = posts.author_id
+        DELETE FROM users WHERE users.id = ?
 
         Args:
             record_or_ident: A record, or its primary key as for `get`.
@@ -327,7 +365,11 @@ class Repository(StoringVerbs[T]):
     ) -> Page[T]:
         """A numbered page of all records; of some of them, `query.filter(...).paginate()`.
 
-        >>> Repository(User).paginate(per_page=1).pages
+        >>> with echo():
+        ...     Repository(User).paginate(per_page=1).pages
+        SELECT users.id, users.name, users.age FROM users ORDER BY users.id LIMIT ? OFFSET
+        ?
+        SELECT count(*) AS count_1 FROM users
         2
 
         Args:
@@ -362,9 +404,11 @@ class Repository(StoringVerbs[T]):
     ) -> CursorPage[T]:
         """A page of all records by primary key that begins where another one ended.
 
-        >>> page = Repository(User).cursor_paginate(limit=1)
-        >>> Repository(User).cursor_paginate(limit=1, after=page.next).items
-        [<User id=2>]
+        >>> with echo():
+        ...     Repository(User).cursor_paginate(limit=1).items
+        SELECT users.id, users.name, users.age, users.id AS sort_0 FROM users ORDER BY
+        users.id LIMIT ? OFFSET ?
+        [<User id=1>]
 
         Args:
             limit: How many records it has at most.

@@ -136,14 +136,9 @@ class Columns(Aggregates[T]):
 
         The model's own table stays in FROM, so that `with_entities(func.count())` counts it.
 
-        >>> query = User.query.join(User.posts).with_entities(User.name, Post.title)
-        >>> print(query.order_by(Post.id))
+        >>> print(User.query.join(User.posts).with_entities(User.name, Post.title))
         SELECT users.name, posts.title
-        FROM users JOIN posts ON users.id = posts.author_id ORDER BY posts.id
-        >>> for name, title in query.order_by(Post.id):
-        ...     print(name, title)
-        Ada Notes
-        Ada Engines
+        FROM users JOIN posts ON users.id = posts.author_id
 
         Raises:
             NotAColumnError: A string or a relationship was given.
@@ -256,7 +251,9 @@ class Columns(Aggregates[T]):
     def rows(self, *columns: Any) -> list[Any]:
         """The rows of these columns: `with_entities(...).all()`; without any, all the model's.
 
-        >>> User.query.order_by(User.id).rows(User.name, User.age)
+        >>> with echo():
+        ...     User.query.order_by(User.id).rows(User.name, User.age)
+        SELECT users.name, users.age FROM users ORDER BY users.id
         [('Ada', 36), ('Grace', 85)]
 
         Raises:
@@ -365,7 +362,9 @@ class Columns(Aggregates[T]):
     def dicts(self, *columns: Column[Any]) -> list[dict[str, Any]]:
         """The same rows as dicts by the names of the columns: what becomes JSON as it is.
 
-        >>> User.query.order_by(User.id).dicts(User.name, User.age)
+        >>> with echo():
+        ...     User.query.order_by(User.id).dicts(User.name, User.age)
+        SELECT users.name, users.age FROM users ORDER BY users.id
         [{'name': 'Ada', 'age': 36}, {'name': 'Grace', 'age': 85}]
 
         Raises:
@@ -384,7 +383,9 @@ class Columns(Aggregates[T]):
     def pluck(self, column: Column[V]) -> list[V]:
         """The values of one column, as a list.
 
-        >>> User.query.order_by(User.age.desc()).pluck(User.name)
+        >>> with echo():
+        ...     User.query.order_by(User.age.desc()).pluck(User.name)
+        SELECT users.name FROM users ORDER BY users.age DESC
         ['Grace', 'Ada']
 
         Raises:
@@ -433,7 +434,9 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
     def scalar(self: Rows[V, *tuple[Any, ...]]) -> V | None:
         """The first column of the only row, or None where there is no row.
 
-        >>> User.query.with_entities(func.count()).scalar()
+        >>> with echo():
+        ...     User.query.with_entities(func.count()).scalar()
+        SELECT count(*) AS count_1 FROM users
         2
 
         Raises:

@@ -30,7 +30,10 @@ class StoringVerbs(Generic[T]):
         Of several that ask at the same time one makes it and the others get it, where a unique
         constraint covers the names that are looked for.
 
-        >>> Repository(User).get_or_create(id=3, defaults={"name": "Charles"})
+        >>> with echo():
+        ...     Repository(User).get_or_create(id=3, defaults={"name": "Charles"})
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        INSERT INTO users (id, name, age) VALUES (?, ?, ?)
         (<User id=3>, True)
 
         Args:
@@ -56,7 +59,11 @@ class StoringVerbs(Generic[T]):
     ) -> tuple[T, bool]:
         """The record with these values, changed or made; and whether it was made.
 
-        >>> Repository(User).update_or_create(name="Ada", defaults={"age": 37})
+        >>> with echo():
+        ...     Repository(User).update_or_create(name="Ada", defaults={"age": 37})
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        SELECT users.id, users.name, users.age FROM users WHERE users.name = ?
+        UPDATE users SET age=? WHERE users.id = ?
         (<User id=1>, False)
 
         Args:
@@ -116,7 +123,9 @@ class StoringVerbs(Generic[T]):
     ) -> int | list[T]:
         """Insert rows, in batches and in one transaction, as `insert_many()` of a model does.
 
-        >>> Repository(User).insert_many([{"name": "Charles"}, {"name": "Mary", "age": 47}])
+        >>> with echo():
+        ...     Repository(User).insert_many([{"name": "Charles"}, {"name": "Mary"}])
+        INSERT INTO users (name) VALUES (?)
         2
 
         Args:
@@ -231,7 +240,10 @@ class StoringVerbs(Generic[T]):
     ) -> int | list[T]:
         """Insert rows, or update those that are there, as `upsert()` of a model does.
 
-        >>> Repository(User).upsert([{"id": 1, "name": "Ada", "age": 37}, {"id": 7, "name": "Eve"}])
+        >>> with echo():
+        ...     Repository(User).upsert([{"id": 1, "name": "Ada"}, {"id": 7, "name": "Eve"}])
+        INSERT INTO users (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name =
+        excluded.name
         2
 
         Args:

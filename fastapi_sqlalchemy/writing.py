@@ -64,17 +64,10 @@ class WritingVerbs:
         unit of work, which makes them fast: no record is made, and of its events none happens.
         Names that a row leaves out have their default; None is NULL.
 
-        >>> User.insert_many([{"name": "Charles"}, {"name": "Mary", "age": 47}])
+        >>> with echo():
+        ...     User.insert_many({"name": name} for name in ("Charles", "Mary"))
+        INSERT INTO users (name) VALUES (?)
         2
-        >>> User.insert_many(({"name": name} for name in ("Ann", "Bob")), returning=True)
-        [<User id=5>, <User id=6>]
-        >>> User.insert_many([{"name": "Eve"}, {"nmae": "Mallory"}])
-        Traceback (most recent call last):
-            ...
-        fastapi_sqlalchemy.exceptions.UnknownNameError: insert_many() expected columns of User in
-        row 1, found `nmae`, which is none of them.
-        <BLANKLINE>
-        Did you mean `name`?
 
         Args:
             rows: Any iterable; it is consumed once, a batch at a time, and no row is kept.
@@ -90,6 +83,7 @@ class WritingVerbs:
         Raises:
             UnknownNameError: A row names what is no column; `row` is its index.
             RowError: A row is neither a mapping nor a record of this model.
+            ValueError: There can be no such batch.
             IntegrityError: The database refused a row (`sqlalchemy.exc`); no row stays.
         """
         operation = _rows.insert_many(
@@ -202,14 +196,11 @@ class WritingVerbs:
         by `on` alone. `onupdate` columns are set as by an UPDATE. Records of these rows that are
         loaded have the new values.
 
-        >>> User.upsert([{"id": 1, "name": "Ada", "age": 37}, {"id": 7, "name": "Mary"}])
+        >>> with echo():
+        ...     User.upsert([{"id": 1, "name": "Lovelace"}, {"id": 3, "name": "Mary"}])
+        INSERT INTO users (id, name) VALUES (?, ?)
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name
         2
-        >>> User.get(1).age
-        37
-        >>> User.upsert([{"id": 1, "name": "?"}, {"id": 8, "name": "Eve"}], update=())
-        2
-        >>> User.get(1).name
-        'Ada'
 
         Args:
             rows: Mappings of attribute names to values, each with those of `on`. None is NULL.
@@ -228,6 +219,7 @@ class WritingVerbs:
             ConflictTargetError: No unique constraint covers `on`.
             UnknownNameError: A name is no column; `row` is the index of its row.
             RowError: A row is no mapping, or lacks a value of `on`.
+            ValueError: There can be no such batch.
             SeveralTablesError: The model has several tables (joined-table inheritance).
             UpsertUnsupportedError: Another database.
             IntegrityError: The database refused a row (`sqlalchemy.exc`); no row stays.

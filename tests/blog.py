@@ -11,6 +11,7 @@ from sqlalchemy import ForeignKey, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from fastapi_sqlalchemy import ModelBase, SQLAlchemy
+from tests.databases import with_tables
 
 
 class Base(ModelBase, DeclarativeBase):
@@ -45,10 +46,12 @@ class Post(Base):
 
 @contextmanager
 def created(database: SQLAlchemy, url: str, **options: Any) -> Iterator[SQLAlchemy]:
-    """A database at `url`, with its tables, until the end of a test."""
-    database.init(url, **options)
+    """A database like that at `url`, with its tables, until the end of a test."""
+    kept = with_tables(url, database.metadata)
+    database.init(kept or url, **options)
     try:
-        database.create_all()
+        if kept is None:
+            database.create_all()
         yield database
     finally:
         database.init()

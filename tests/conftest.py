@@ -127,7 +127,13 @@ def _url(request: pytest.FixtureRequest) -> str:
     return "sqlite://" if fixture is None else str(request.getfixturevalue(fixture))
 
 
-@pytest.fixture(params=list(URL_FIXTURES))
+# A file differs from memory in its locks, which tests of their own are about.
+KINDS = [
+    pytest.param(k, marks=pytest.mark.slow if k == "sqlite-file" else ()) for k in URL_FIXTURES
+]
+
+
+@pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest) -> str:
     """The address of an empty database, once for each kind of database."""
     return _url(request)

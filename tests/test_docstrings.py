@@ -8,7 +8,9 @@ import asyncio
 import doctest
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,11 +18,14 @@ from sqlalchemy import ForeignKey, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
 import fastapi_sqlalchemy
-from fastapi_sqlalchemy import ModelBase, Query, Repository, SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, Query, Repository, Rows, SoftDeleteMixin, SQLAlchemy
+from fastapi_sqlalchemy.dependencies import CursorParams, PageParams
+from tests.query.test_twins import is_awaited, methods
+from tests.statements import echo
 
 
 def library() -> dict[str, Any]:
-    """What an example may use without saying so: `db`, `User`, `Post` and SQLAlchemy's names."""
+    """What an example may use without saying so: `db`, models, `echo` and SQLAlchemy's names."""
 
     class Base(ModelBase, DeclarativeBase):
         pass
@@ -39,27 +44,27 @@ def library() -> dict[str, Any]:
         author_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
         author: Mapped[User] = relationship(back_populates="posts")
 
+    class Letter(SoftDeleteMixin, Base):
+        __tablename__ = "letters"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
     db = SQLAlchemy("sqlite://", model_class=Base)
     db.create_all()
     with db(commit_on_exit=True):
         ada = User(name="Ada", age=36, posts=[Post(title="Notes"), Post(title="Engines")])
         db.session.add_all([ada, User(name="Grace", age=85)])
+        db.session.add_all([Letter(), Letter(deleted_at=datetime(1843, 7, 10, tzinfo=UTC))])
     names = (
-        Mapped,
-        ModelBase,
-        Query,
-        Repository,
-        SQLAlchemy,
-        asyncio,
-        mapped_column,
-        select,
-        selectinload,
+        *(Mapped, ModelBase, Query, Repository, SQLAlchemy),
+        *(asyncio, mapped_column, select, selectinload),
     )
     return {name.__name__: name for name in names} | {
         "db": db,
+        "echo": echo,
         "func": func,
         "User": User,
         "Post": Post,
+        "Letter": Letter,
     }
 
 
@@ -86,5 +91,36 @@ def test_the_example_does_what_it_says(example: doctest.DocTest) -> None:
     db.dispose()
 
 
-def test_the_package_has_examples() -> None:
-    assert len(list(examples())) > 1
+SQL = re.compile(r"^(SELECT|INSERT|UPDATE|DELETE|EXPLAIN) ", re.MULTILINE)
+
+SENDS_NOTHING = {"to_dict": "it reads what the record has loaded"}
+"""Public methods that show no SQL, and why."""
+
+SHOWN = {example.name: example.examples for example in examples()}
+
+METHODS = {
+    f"{function.__module__}.{function.__qualname__}": name
+    for kind in (Query, Rows, ModelBase, Repository, SoftDeleteMixin, PageParams, CursorParams)
+    for name, function in methods(kind).items()
+    if not is_awaited(function)
+}
+"""The public methods but the awaitable twins, whose docstring points to the original."""
+
+
+def calls(method: str) -> list[doctest.Example]:
+    """The examples of a method that call it."""
+    return [each for each in SHOWN.get(method, []) if f".{METHODS[method]}(" in each.source]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_public_method_shows_a_call(method: str) -> None:
+    assert calls(method)
+
+
+@pytest.mark.parametrize("method", [m for m, name in METHODS.items() if name not in SENDS_NOTHING])
+def test_a_public_method_shows_the_sql_of_a_call(method: str) -> None:
+    assert any(SQL.search(each.want) for each in calls(method))
+
+
+def test_methods_that_send_nothing_are_methods() -> None:
+    assert SENDS_NOTHING.keys() <= set(METHODS.values())

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from fastapi_sqlalchemy import SQLAlchemy
+from tests.blog import created
 from tests.bulk.stock import db
 from tests.verbs import Verb
 
@@ -15,13 +16,8 @@ Around = Callable[[], AbstractContextManager[None]]
 @pytest.fixture
 def stock(url: str) -> Iterator[SQLAlchemy]:
     """The stock, empty, once for each kind of database."""
-    db.init(url)
-    try:
-        db.create_all()
-        yield db
-    finally:
-        db.dispose()
-        db.init()
+    with created(db, url) as database:
+        yield database
 
 
 @pytest.fixture(params=["scope", "block", "commit_on_exit"])
