@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import create_engine, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 import fastapi_sqlalchemy
-from fastapi_sqlalchemy import Repository, SQLAlchemy
+from fastapi_sqlalchemy import Repository, SoftDeleteMixin, SQLAlchemy
 from fastapi_sqlalchemy.exceptions import (
     MissingSessionError,
     RecordNotFoundError,
@@ -104,6 +104,36 @@ def test_a_session_of_ones_own_needs_no_scope_and_is_not_committed(db: SQLAlchem
         work(Authors(session=session), session)
         session.commit()
     assert names(db) == ["Ada", "Grace", "Ann", "Eve", "Bob"]
+
+
+def test_a_session_of_ones_own_calls_no_methods_of_a_record_and_hides_none() -> None:
+    calls: list[str] = []
+    database = SQLAlchemy("sqlite://")
+
+    class Invoice(SoftDeleteMixin, database.Base):  # type: ignore[misc, name-defined]  # of a variable
+        __tablename__ = "invoices"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        text: Mapped[str | None]
+
+        def before_save(self) -> None:
+            calls.append("before_save")
+
+        def after_delete(self) -> None:
+            calls.append("after_delete")
+
+    database.create_all()
+    with Session(database.engine) as session:
+        invoices = Repository(Invoice, session=session)
+        invoice = invoices.create()
+        invoices.update(invoice, text="Two pens")
+        invoices.delete(invoice)
+        assert invoice.deleted_at is not None
+        assert invoices.find() == [invoice]
+        session.delete(invoice)
+        session.commit()
+        assert invoices.count() == 0
+    assert calls == []
+    database.dispose()
 
 
 def test_an_error_in_a_session_of_ones_own_is_typed(db: SQLAlchemy) -> None:

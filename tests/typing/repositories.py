@@ -1,6 +1,6 @@
 """What repositories are to a type checker; never run."""
 
-from typing import Annotated, Generic, TypeVar, assert_type
+from typing import Annotated, Generic, TypeVar, assert_type, cast
 
 from fastapi import Depends, FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,6 +33,17 @@ class Author(Plain):
 class Users(Repository[User]):
     def adults(self) -> Query[User]:
         return self.query.filter(User.id > 17)
+
+
+class Adults(Query[User]):
+    def adults(self) -> "Adults":
+        return self
+
+
+class People(Repository[User]):
+    @property
+    def query(self) -> Adults:
+        return cast(Adults, super().query)
 
 
 class Audited(Repository[M]):
@@ -79,6 +90,7 @@ def verbs(users: Users, authors: Authors, user: User, author: Author) -> None:
     assert_type(users.cursor_paginate(), CursorPage[User])
     _ = assert_type(users.query, Query[User])
     assert_type(users.adults().first(), User | None)
+    _ = assert_type(People().query.adults(), Adults)
     users.delete(user)
     users.delete(1)
     users.add(author)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
