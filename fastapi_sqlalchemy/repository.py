@@ -6,7 +6,6 @@ they act in the same scope by the same commit policy.  The model can be any mapp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -15,13 +14,14 @@ from sqlalchemy import inspect, orm
 from . import _injection, _records
 from ._arguments import is_open, model_of
 from ._given import Given
-from ._operations import Operation, Runner
+from ._operations import Runner
 from ._types import Criterion, T
 from .exceptions import MissingModelError
 from .pagination import CursorPage, Page
 from .query import Query, query_of
 from .scope import Scopes, scopes_of
 from .storing import StoringVerbs
+from .storing_rows import RowVerbs
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -47,7 +47,7 @@ class _InjectedSignature:
         return _injection.signature(owner._scopes_for(model))
 
 
-class Repository(StoringVerbs[T]):
+class Repository(StoringVerbs[T], RowVerbs[T]):
     """Access to the records of one model.
 
     >>> users = Repository(User)
@@ -247,113 +247,6 @@ class Repository(StoringVerbs[T]):
 
     def _matching(self, criteria: tuple[Criterion, ...], eq: dict[str, Any]) -> Query[T]:
         return self.query.filter(*criteria).filter_by(**eq)
-
-    def add(self, record: T) -> T:
-        """Insert a record, or send what has changed of it: `record.save()` for any mapped class.
-
-        >>> with echo():
-        ...     Repository(User).add(User(name="Charles"))
-        INSERT INTO users (name, age) VALUES (?, ?)
-        <User id=3>
-
-        Raises:
-            IntegrityError: The database refused the record (`sqlalchemy.exc`).
-            TypeError: It is a record of another model.
-        """
-        return self._runner.run(self._save(record))
-
-    async def aadd(self, record: T) -> T:
-        """Awaitable twin of `add`."""
-        return await self._runner.arun(self._save(record))
-
-    def _save(self, record: T) -> Operation[T]:
-        return _records.save(_records.checked(self.model, record), commit=None)
-
-    def add_all(self, records: Iterable[T]) -> list[T]:
-        """Insert records, or send what has changed of them: all of them or none.
-
-        >>> with echo():
-        ...     Repository(User).add_all([User(name="Charles"), User(name="Mary")])
-        INSERT INTO users (name, age) VALUES (?, ?) RETURNING id
-        INSERT INTO users (name, age) VALUES (?, ?) RETURNING id
-        [<User id=3>, <User id=4>]
-
-        Raises:
-            IntegrityError: The database refused one of them (`sqlalchemy.exc`); none is saved.
-            TypeError: One is a record of another model.
-        """
-        return self._runner.run(_records.save_all(self.model, records))
-
-    async def aadd_all(self, records: Iterable[T]) -> list[T]:
-        """Awaitable twin of `add_all`."""
-        return await self._runner.arun(_records.save_all(self.model, records))
-
-    def create(self, **values: Any) -> T:
-        """Make a record and insert it.
-
-        >>> with echo():
-        ...     Repository(User).create(name="Charles")
-        INSERT INTO users (name, age) VALUES (?, ?)
-        <User id=3>
-
-        Raises:
-            IntegrityError: The database refused the record (`sqlalchemy.exc`).
-            UnknownNameError: A keyword is no attribute of the model; nothing was sent.
-        """
-        return self._runner.run(_records.create(self.model, values))
-
-    async def acreate(self, **values: Any) -> T:
-        """Awaitable twin of `create`."""
-        return await self._runner.arun(_records.create(self.model, values))
-
-    def update(self, record_or_ident: Any, /, **values: Any) -> T:
-        """Set attributes of a record and save it.
-
-        >>> with echo():
-        ...     Repository(User).update(1, age=37)
-        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
-        UPDATE users SET age=? WHERE users.id = ?
-        <User id=1>
-
-        Args:
-            record_or_ident: A record, or its primary key as for `get`.
-            values: What to set.
-
-        Raises:
-            IntegrityError: The database refused the change (`sqlalchemy.exc`).
-            RecordNotFoundError: There is no record with this key.
-            TypeError: It is a record of another model.
-            UnknownNameError: A keyword is no attribute of the model; nothing was set or sent.
-        """
-        return self._runner.run(_records.update_one(self.model, record_or_ident, values))
-
-    async def aupdate(self, record_or_ident: Any, /, **values: Any) -> T:
-        """Awaitable twin of `update`."""
-        return await self._runner.arun(_records.update_one(self.model, record_or_ident, values))
-
-    def delete(self, record_or_ident: Any, /) -> None:
-        """Delete the row of a record; one that is soft-deletable is hidden.
-
-        >>> with echo():
-        ...     Repository(User).delete(2)
-        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
-        SELECT posts.id, posts.title, posts.author_id FROM posts WHERE ? = posts.author_id
-        DELETE FROM users WHERE users.id = ?
-
-        Args:
-            record_or_ident: A record, or its primary key as for `get`.
-
-        Raises:
-            IntegrityError: Other rows refer to it (`sqlalchemy.exc`).
-            InvalidRequestError: It is a record that has no row, or belongs to another session.
-            RecordNotFoundError: There is no record with this key.
-            TypeError: It is a record of another model.
-        """
-        self._runner.run(_records.delete_one(self.model, record_or_ident))
-
-    async def adelete(self, record_or_ident: Any, /) -> None:
-        """Awaitable twin of `delete`."""
-        await self._runner.arun(_records.delete_one(self.model, record_or_ident))
 
     def paginate(
         self,

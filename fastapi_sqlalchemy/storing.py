@@ -1,19 +1,16 @@
-"""The verbs of a repository that write many rows, or a record that may be there already.
+"""The verbs of a repository that write a record, or several as one.
 
-What they do is decided where a model's are (`_creation`, `_rows`, `_upsert`); signatures are most
-of the file.
+What they do is decided where a model's are (`_records`, `_creation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, Literal, overload
+from typing import Any, Generic
 
-from . import _creation, _rows, _upsert
-from ._operations import Runner
-from ._rows import Progress
+from . import _creation, _records
+from ._operations import Operation, Runner
 from ._types import T
-from ._upsert import NameOrNames
 
 __all__ = ["StoringVerbs"]
 
@@ -23,6 +20,113 @@ class StoringVerbs(Generic[T]):
 
     model: type[T]
     _runner: Runner
+
+    def add(self, record: T) -> T:
+        """Insert a record, or send what has changed of it: `record.save()` for any mapped class.
+
+        >>> with echo():
+        ...     Repository(User).add(User(name="Charles"))
+        INSERT INTO users (name, age) VALUES (?, ?)
+        <User id=3>
+
+        Raises:
+            IntegrityError: The database refused the record (`sqlalchemy.exc`).
+            TypeError: It is a record of another model.
+        """
+        return self._runner.run(self._save(record))
+
+    async def aadd(self, record: T) -> T:
+        """Awaitable twin of `add`."""
+        return await self._runner.arun(self._save(record))
+
+    def _save(self, record: T) -> Operation[T]:
+        return _records.save(_records.checked(self.model, record), commit=None)
+
+    def add_all(self, records: Iterable[T]) -> list[T]:
+        """Insert records, or send what has changed of them: all of them or none.
+
+        >>> with echo():
+        ...     Repository(User).add_all([User(name="Charles"), User(name="Mary")])
+        INSERT INTO users (name, age) VALUES (?, ?) RETURNING id
+        INSERT INTO users (name, age) VALUES (?, ?) RETURNING id
+        [<User id=3>, <User id=4>]
+
+        Raises:
+            IntegrityError: The database refused one of them (`sqlalchemy.exc`); none is saved.
+            TypeError: One is a record of another model.
+        """
+        return self._runner.run(_records.save_all(self.model, records))
+
+    async def aadd_all(self, records: Iterable[T]) -> list[T]:
+        """Awaitable twin of `add_all`."""
+        return await self._runner.arun(_records.save_all(self.model, records))
+
+    def create(self, **values: Any) -> T:
+        """Make a record and insert it.
+
+        >>> with echo():
+        ...     Repository(User).create(name="Charles")
+        INSERT INTO users (name, age) VALUES (?, ?)
+        <User id=3>
+
+        Raises:
+            IntegrityError: The database refused the record (`sqlalchemy.exc`).
+            UnknownNameError: A keyword is no attribute of the model; nothing was sent.
+        """
+        return self._runner.run(_records.create(self.model, values))
+
+    async def acreate(self, **values: Any) -> T:
+        """Awaitable twin of `create`."""
+        return await self._runner.arun(_records.create(self.model, values))
+
+    def update(self, record_or_ident: Any, /, **values: Any) -> T:
+        """Set attributes of a record and save it.
+
+        >>> with echo():
+        ...     Repository(User).update(1, age=37)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        UPDATE users SET age=? WHERE users.id = ?
+        <User id=1>
+
+        Args:
+            record_or_ident: A record, or its primary key as for `get`.
+            values: What to set.
+
+        Raises:
+            IntegrityError: The database refused the change (`sqlalchemy.exc`).
+            RecordNotFoundError: There is no record with this key.
+            TypeError: It is a record of another model.
+            UnknownNameError: A keyword is no attribute of the model; nothing was set or sent.
+        """
+        return self._runner.run(_records.update_one(self.model, record_or_ident, values))
+
+    async def aupdate(self, record_or_ident: Any, /, **values: Any) -> T:
+        """Awaitable twin of `update`."""
+        return await self._runner.arun(_records.update_one(self.model, record_or_ident, values))
+
+    def delete(self, record_or_ident: Any, /) -> None:
+        """Delete the row of a record; one that is soft-deletable is hidden.
+
+        >>> with echo():
+        ...     Repository(User).delete(2)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        SELECT posts.id, posts.title, posts.author_id FROM posts WHERE ? = posts.author_id
+        DELETE FROM users WHERE users.id = ?
+
+        Args:
+            record_or_ident: A record, or its primary key as for `get`.
+
+        Raises:
+            IntegrityError: Other rows refer to it (`sqlalchemy.exc`).
+            InvalidRequestError: It is a record that has no row, or belongs to another session.
+            RecordNotFoundError: There is no record with this key.
+            TypeError: It is a record of another model.
+        """
+        self._runner.run(_records.delete_one(self.model, record_or_ident))
+
+    async def adelete(self, record_or_ident: Any, /) -> None:
+        """Awaitable twin of `delete`."""
+        await self._runner.arun(_records.delete_one(self.model, record_or_ident))
 
     def get_or_create(self, defaults: Mapping[str, Any] | None = None, **eq: Any) -> tuple[T, bool]:
         """The record with these values, made if there is none; and whether it was made.
@@ -82,256 +186,3 @@ class StoringVerbs(Generic[T]):
     ) -> tuple[T, bool]:
         """Awaitable twin of `update_or_create`."""
         return await self._runner.arun(_creation.update_or_create(self.model, defaults, eq))
-
-    @overload
-    def insert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = ...,
-        returning: Literal[False] = ...,
-        progress: Progress | None = ...,
-    ) -> int: ...
-
-    @overload
-    def insert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = ...,
-        returning: Literal[True],
-        progress: Progress | None = ...,
-    ) -> list[T]: ...
-
-    @overload
-    def insert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = ...,
-        returning: bool,
-        progress: Progress | None = ...,
-    ) -> int | list[T]: ...
-
-    def insert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = None,
-        returning: bool = False,
-        progress: Progress | None = None,
-    ) -> int | list[T]:
-        """Insert rows, in batches and in one transaction, as `insert_many()` of a model does.
-
-        >>> with echo():
-        ...     Repository(User).insert_many([{"name": "Charles"}, {"name": "Mary"}])
-        INSERT INTO users (name) VALUES (?)
-        2
-
-        Args:
-            rows: Mappings of attribute names to values, or unsaved records; consumed once.
-            batch: Rows in one batch, 1000 unless given.
-            returning: Whether to return the records, in the order of the rows.
-            progress: Called after each batch with the number of rows sent, and of all rows where
-                `rows` has a length, else None.
-
-        Returns:
-            How many rows were inserted, or their records.
-
-        Raises:
-            UnknownNameError: A row names what is no column; `row` is its index.
-            RowError: A row is neither a mapping nor a record of this model.
-            IntegrityError: The database refused a row (`sqlalchemy.exc`); no row stays.
-        """
-        operation = _rows.insert_many(
-            self.model, rows, batch=batch, returning=returning, progress=progress
-        )
-        return self._runner.run(operation)
-
-    @overload
-    async def ainsert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = ...,
-        returning: Literal[False] = ...,
-        progress: Progress | None = ...,
-    ) -> int: ...
-
-    @overload
-    async def ainsert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = ...,
-        returning: Literal[True],
-        progress: Progress | None = ...,
-    ) -> list[T]: ...
-
-    @overload
-    async def ainsert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = ...,
-        returning: bool,
-        progress: Progress | None = ...,
-    ) -> int | list[T]: ...
-
-    async def ainsert_many(
-        self,
-        rows: Iterable[Mapping[str, Any] | T],
-        *,
-        batch: int | None = None,
-        returning: bool = False,
-        progress: Progress | None = None,
-    ) -> int | list[T]:
-        """Awaitable twin of `insert_many`."""
-        operation = _rows.insert_many(
-            self.model, rows, batch=batch, returning=returning, progress=progress
-        )
-        return await self._runner.arun(operation)
-
-    @overload
-    def upsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = ...,
-        update: NameOrNames | None = ...,
-        batch: int | None = ...,
-        returning: Literal[False] = ...,
-        progress: Progress | None = ...,
-    ) -> int: ...
-
-    @overload
-    def upsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = ...,
-        update: NameOrNames | None = ...,
-        batch: int | None = ...,
-        returning: Literal[True],
-        progress: Progress | None = ...,
-    ) -> list[T]: ...
-
-    @overload
-    def upsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = ...,
-        update: NameOrNames | None = ...,
-        batch: int | None = ...,
-        returning: bool,
-        progress: Progress | None = ...,
-    ) -> int | list[T]: ...
-
-    def upsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = None,
-        update: NameOrNames | None = None,
-        batch: int | None = None,
-        returning: bool = False,
-        progress: Progress | None = None,
-    ) -> int | list[T]:
-        """Insert rows, or update those that are there, as `upsert()` of a model does.
-
-        >>> with echo():
-        ...     Repository(User).upsert([{"id": 1, "name": "Ada"}, {"id": 7, "name": "Eve"}])
-        INSERT INTO users (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name =
-        excluded.name
-        2
-
-        Args:
-            rows: Mappings of attribute names to values, each with those of `on`. None is NULL.
-            on: Names of a primary key, unique constraint or unique index, which say what row is
-                there already. The primary key, unless given.
-            update: Names to overwrite where the row is there: all that it gives but its key,
-                unless given. `()` leaves it as it is.
-            batch: Rows in one batch, 1000 unless given.
-            returning: Whether to return the records, one for each key, in the order of the rows.
-            progress: As for `insert_many`.
-
-        Returns:
-            How many rows were given, or their records.
-
-        Raises:
-            ConflictTargetError: No unique constraint covers `on`.
-            UnknownNameError: A name is no column; `row` is the index of its row.
-            RowError: A row is no mapping, or lacks a value of `on`.
-            SeveralTablesError: The model has several tables (joined-table inheritance).
-            UpsertUnsupportedError: Another database.
-            IntegrityError: The database refused a row (`sqlalchemy.exc`); no row stays.
-        """
-        operation = _upsert.upsert(
-            self.model,
-            rows,
-            on=on,
-            update=update,
-            batch=batch,
-            returning=returning,
-            progress=progress,
-        )
-        return self._runner.run(operation)
-
-    @overload
-    async def aupsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = ...,
-        update: NameOrNames | None = ...,
-        batch: int | None = ...,
-        returning: Literal[False] = ...,
-        progress: Progress | None = ...,
-    ) -> int: ...
-
-    @overload
-    async def aupsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = ...,
-        update: NameOrNames | None = ...,
-        batch: int | None = ...,
-        returning: Literal[True],
-        progress: Progress | None = ...,
-    ) -> list[T]: ...
-
-    @overload
-    async def aupsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = ...,
-        update: NameOrNames | None = ...,
-        batch: int | None = ...,
-        returning: bool,
-        progress: Progress | None = ...,
-    ) -> int | list[T]: ...
-
-    async def aupsert(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        on: NameOrNames | None = None,
-        update: NameOrNames | None = None,
-        batch: int | None = None,
-        returning: bool = False,
-        progress: Progress | None = None,
-    ) -> int | list[T]:
-        """Awaitable twin of `upsert`."""
-        operation = _upsert.upsert(
-            self.model,
-            rows,
-            on=on,
-            update=update,
-            batch=batch,
-            returning=returning,
-            progress=progress,
-        )
-        return await self._runner.arun(operation)

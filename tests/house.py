@@ -73,6 +73,7 @@ FLOORS = {
     "model": 4,
     "repository": 4,
     "storing": 4,
+    "storing_rows": 4,
     "writing": 4,
     "database": 5,
     "_answers": 6,
