@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlalchemy.orm.interfaces import ORMOption
 
-from ._deletion import WITH_DELETED, require_soft
+from ._deletion import WITH_DELETED, SoftDeletable, require_soft
 from ._names import check_criteria, column_named, mapper_of
 from ._operations import Runner
 from ._types import AnySelect, Criterion, T
@@ -413,6 +413,16 @@ class Chain(Generic[T]):
         require_soft("only_deleted", self._model)
         model: Any = self._model
         return self.with_deleted().filter(model.deleted_at.is_not(None))
+
+    def _finds_deleted(self) -> bool:
+        return bool(self._statement.get_execution_options().get(WITH_DELETED))
+
+    def _alive(self) -> Self:
+        """Without deleted records by a criterion, where SQLAlchemy's events do not add it."""
+        if self._finds_deleted() or not issubclass(self._model, SoftDeletable):
+            return self
+        model: Any = self._model
+        return self._with(self._statement.where(model.deleted_at.is_(None)))
 
     def _repeats(self) -> bool:
         """Whether a record may come in several rows."""

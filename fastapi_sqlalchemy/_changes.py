@@ -81,7 +81,9 @@ class Found:
             statement: An UPDATE or DELETE of the model, or of an ancestor with its own table.
             mapper: That one's.
         """
-        statement = statement.options(*self._criteria)
+        statement = statement.options(*self._criteria).execution_options(
+            **self._statement.get_execution_options()
+        )
         if not self._is_where or mapper is not self.mapper:
             return statement.where(self._by_key(mapper))
         where = self._statement.whereclause

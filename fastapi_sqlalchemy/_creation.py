@@ -7,6 +7,8 @@ decides: whoever is refused for a key that is taken finds the record of the one 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
+from inspect import signature
 from typing import Any, Final
 
 from sqlalchemy import orm
@@ -62,7 +64,7 @@ def update_or_create(
             found = perform(_change(query, values))
             if found is not None:
                 return found, False
-        record = model(**(dict(eq) | values))
+        record = _made(model, dict(eq) | values)
         try:
             return _insert(perform, record), True
         except UniqueViolation:
@@ -81,6 +83,17 @@ def _sought(verb: str, model: type[T], defaults: Defaults, eq: Mapping[str, Any]
     check_criteria(verb, model, eq)
     check_values(verb, model, defaults or {})
     return query_of(model).filter_by(**eq)
+
+
+def _made(model: type[T], values: dict[str, Any]) -> T:
+    """A record of these values, also of those that the constructor of a dataclass leaves out."""
+    if not is_dataclass(model):
+        return model(**values)
+    taken = signature(model).parameters
+    record = model(**{name: values[name] for name in values if name in taken})
+    for name in values.keys() - taken.keys():
+        setattr(record, name, values[name])
+    return record
 
 
 def _called(defaults: Defaults) -> dict[str, Any]:

@@ -12,9 +12,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, inspect, orm, select, tuple_
 
+from ._deletion import WITH_DELETED
 from ._types import T
 
 __all__ = ["expire", "load_expired", "load_expired_of", "rows_with"]
+
+_ALL: Final = {WITH_DELETED: True}
 
 _AT_ONCE: Final = 500
 """Keys in one statement; SQLite has 999 variables at least, and a key may have two columns."""
@@ -64,7 +67,7 @@ def rows_with(
     for start in range(0, len(keys), size):
         statement = select(mapper.class_).where(_among(columns, keys[start : start + size]))
         with session.no_autoflush:
-            found += session.scalars(statement).unique()
+            found += session.scalars(statement, execution_options=_ALL).unique()
     return found
 
 

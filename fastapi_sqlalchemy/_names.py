@@ -19,6 +19,7 @@ from .exceptions import NotAColumnError, ReservedNameError, UnknownNameError
 
 __all__ = [
     "check_arguments",
+    "check_attributes",
     "check_columns",
     "check_construction",
     "check_criteria",
@@ -100,6 +101,18 @@ def check_values(verb: str, model: type, values: Mapping[str, Any]) -> None:
     mapped = mapper_of(model).all_orm_descriptors.keys()
     for name in values:
         if name not in mapped and not _is_plain_attribute(model, name):
+            raise UnknownNameError(verb, model.__name__, name, mapped)
+
+
+def check_attributes(verb: str, model: type, names: Iterable[str]) -> None:
+    """Refuse names of what cannot be loaded.
+
+    Raises:
+        UnknownNameError: The first of them.
+    """
+    mapped = mapper_of(model).attrs.keys()
+    for name in names:
+        if name not in mapped:
             raise UnknownNameError(verb, model.__name__, name, mapped)
 
 

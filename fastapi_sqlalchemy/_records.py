@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, inspect, orm
+from sqlalchemy import ClauseElement, exc, inspect, orm
 
 from ._deletion import SoftDeletable, mark_deleted, reset
-from ._names import check_construction, check_criteria, check_values
+from ._names import check_attributes, check_construction, check_criteria, check_values
 from ._operations import Operation, Read, Steps, Write
 from ._types import R, T
 from .exceptions import RecordNotFoundError, answered
@@ -92,7 +92,7 @@ def matching(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -
 
 def save(record: T, *, commit: bool | None) -> Write[T]:
     def add(session: orm.Session) -> T:
-        session.add(record)
+        _join(session, record)
         return record
 
     return Write(add, (record,), commit)
@@ -128,7 +128,7 @@ def update(record: T, values: Mapping[str, Any]) -> Write[T]:
     check_values("update", type(record), values)
 
     def change(session: orm.Session) -> T:
-        session.add(record)
+        _join(session, record)
         # setting a relationship may load what it held: not before this, which runs at home
         with session.no_autoflush:
             for name, value in values.items():
@@ -136,6 +136,12 @@ def update(record: T, values: Mapping[str, Any]) -> Write[T]:
         return record
 
     return Write(change, (record,), puts_back=True)
+
+
+def _join(session: orm.Session, record: object) -> None:
+    # once more, SQLAlchemy would ask for what it relates to, and refuse what was deleted of that
+    if record not in session:
+        session.add(record)
 
 
 def update_one(model: type[T], record_or_ident: Any, values: Mapping[str, Any]) -> Operation[T]:
@@ -170,8 +176,11 @@ def delete(record: object, *, force: bool = False) -> Write[None]:
 
 
 def restore(record: S) -> Write[S]:
+    if not inspect(record, raiseerr=True).has_identity:
+        raise exc.InvalidRequestError("restore() expected a deleted record, found one never saved")
+
     def restore(session: orm.Session) -> S:
-        session.add(record)
+        _join(session, record)
         record.deleted_at = None
         return record
 
@@ -179,6 +188,8 @@ def restore(record: S) -> Write[S]:
 
 
 def refresh(record: T, attributes: tuple[str, ...]) -> Read[T]:
+    check_attributes("refresh", type(record), attributes)
+
     def load(session: orm.Session) -> T:
         with session.no_autoflush:
             if inspect(record, raiseerr=True).detached:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
-from sqlalchemy import Column, insert, orm
+from sqlalchemy import ClauseElement, Column, insert, orm
 
 from ._loaded import load_expired
 from ._names import mapper_of
@@ -79,6 +79,8 @@ class Names(Generic[T]):
             expected = f"mappings of names of {self.model.__name__} to values"
             raise RowError(self.verb, index, expected, f"a {type(row).__name__}")
         values = dict(row)
+        if any(isinstance(value, ClauseElement) for value in values.values()):
+            raise RowError(self.verb, index, "values, which SQL is not", "an SQL expression")
         for key in self._keys:
             if key in values and values[key] is None:
                 del values[key]
@@ -169,15 +171,24 @@ _AS_GIVEN: Final = {"render_nulls": True}
 
 def _inserted(session: orm.Session, mapper: orm.Mapper[T], rows: list[dict[str, Any]]) -> list[T]:
     """Insert rows, and the records they are now, in the same order."""
-    if session.get_bind(mapper).dialect.insert_returning:
+    # a dialect knows what its server can do once it is connected
+    if session.connection({"mapper": mapper}).dialect.insert_returning:
         statement = insert(mapper.class_).returning(mapper.class_, sort_by_parameter_order=True)
-        found = list(session.scalars(statement, rows, execution_options=_AS_GIVEN))
+        found = list(session.scalars(statement, rows, execution_options=_AS_GIVEN).unique())
         if isinstance(session, Session):
             session.account_for_inserted(found, rows)
         return found
-    records = [mapper.class_(**row) for row in rows]
+    records = [_made(mapper, row) for row in rows]
     _save(session, mapper, records)
     return records
+
+
+def _made(mapper: orm.Mapper[T], row: Mapping[str, Any]) -> T:
+    # past the constructor, which need not take every column: that of a dataclass does not
+    record: T = mapper.class_manager.new_instance()
+    for name, value in row.items():
+        setattr(record, name, value)
+    return record
 
 
 def _save(session: orm.Session, mapper: orm.Mapper[T], records: list[T]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Dialect, Index, Insert, Table, UniqueConstraint, orm
+from sqlalchemy import Dialect, Index, Insert, Table, UniqueConstraint, literal_column, orm
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from ._loaded import expire, load_expired, rows_with
@@ -104,6 +104,7 @@ class _Target:
         names.check(self.names)
         self.columns = tuple(self.column[name] for name in self.names)
         self._primary = frozenset(primary)
+        self._version: Any = mapper.version_id_col
         uniques = _uniques(mapper, table)
         same = [index for columns, index in uniques if set(columns) == set(self.columns)]
         if not same:
@@ -124,7 +125,7 @@ class _Target:
         given, values = self._rows.read(index, row)
         for name in self.names:
             if values.get(name) is None:
-                expected = f"a value of `{name}`, by which a row is found,"
+                expected = f"a value of `{name}`, by which a row is found"
                 raise RowError("upsert", index, expected, "None" if name in row else "none")
         mapper = self._rows.mapper
         if mapper.polymorphic_identity is not None and mapper.polymorphic_on is not None:
@@ -186,13 +187,18 @@ class _Target:
             onupdate: Any = column.onupdate
             if onupdate is None or column.key in values:
                 continue
-            found[column.key] = onupdate.arg(None) if onupdate.is_callable else onupdate.arg
+            if column is self._version:
+                found[column.key] = column + literal_column("1")  # by its name it is of either row
+            else:
+                found[column.key] = onupdate.arg(None) if onupdate.is_callable else onupdate.arg
         return found
 
 
 def _listed(names: NameOrNames) -> list[str]:
     if isinstance(names, str):
         return [names]
+    if isinstance(names, orm.QueryableAttribute):
+        return [str(names.key)]
     return [name if isinstance(name, str) else str(name.key) for name in names]
 
 

@@ -95,7 +95,7 @@ class BulkWrites(Chain[T]):
     def _delete(self, all_rows: bool, force: bool) -> Send[int]:  # noqa: FBT001
         marks = None if force else deletion_of(self._model)
         if marks is None:
-            return _changes.delete(self._found(), all_rows=all_rows)
+            return _changes.delete(self._alive()._found(), all_rows=all_rows)
         return _changes.update(self._found(), marks, all_rows=all_rows, verb="delete")
 
     def _found(self) -> _changes.Found:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Protocol, Self, TypeVar, overload
 
-from sqlalchemy import inspect, orm
+from sqlalchemy import event, exc, inspect, orm
 
 from . import _records
 from ._lifecycle import refuse_coroutines
@@ -46,7 +46,10 @@ class _QueryOf:
     def __get__(self, instance: object, owner: type[T]) -> Query[T]: ...
 
     def __get__(self, instance: object, owner: Any) -> Any:
-        return query_of(owner)
+        try:
+            return query_of(owner)
+        except exc.ArgumentError as error:  # for `hasattr()` of an abstract base it is none
+            raise AttributeError(f"{owner.__name__} has no table, and so no query") from error
 
 
 class ActiveRecord(CreatingVerbs, WritingVerbs):
@@ -349,6 +352,12 @@ def _is_left_out(
     if key in state.expired_attributes:
         return state.session is None
     return attribute.deferred or key in state.callables  # else it is None: no INSERT named it
+
+
+@event.listens_for(ActiveRecord, "after_mapper_constructed", propagate=True)
+def _delete_what_is_gone(mapper: orm.Mapper[Any], model: type[ActiveRecord]) -> None:
+    if mapper.version_id_col is None:  # else it matters who was first
+        mapper.confirm_deleted_rows = False
 
 
 ActiveRecord.__verbs_of__ = ActiveRecord

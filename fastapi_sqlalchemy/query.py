@@ -18,6 +18,7 @@ from sqlalchemy import union_all as union_all_of
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import ColumnClause
 
+from ._deletion import WITH_DELETED
 from ._eager import loaders
 from ._names import mapper_of
 from ._operations import Read
@@ -112,7 +113,7 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         Raises:
             TypeError: A query is one of another model.
         """
-        return self._union(union_of, queries)
+        return self._union("union", union_of, queries)
 
     def union_all(self, *queries: Query[T]) -> Self:
         """The same by UNION ALL: quicker where no record is in two of them.
@@ -126,26 +127,37 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         Raises:
             TypeError: A query is one of another model.
         """
-        return self._union(union_all_of, queries)
+        return self._union("union_all", union_all_of, queries)
 
-    def _union(self, combine: Callable[..., Any], queries: tuple[Query[T], ...]) -> Self:
+    def _union(self, verb: str, combine: Callable[..., Any], queries: tuple[Query[T], ...]) -> Self:
         for query in queries:
             if not issubclass(query._model, self._model):
                 raise TypeError(
-                    f"union() expected queries of {self._model.__name__}, found {query!r}: combine "
-                    "their statements, `sqlalchemy.union(query.statement, other.statement)`"
+                    f"{verb}() expected queries of {self._model.__name__}, found {query!r}: "
+                    "combine their statements, `sqlalchemy.union(query.statement, other.statement)`"
                 )
         keys = [getattr(self._model, name) for name in _key_names(self._model)]
-        wanted = combine(self._keys(), *(query._keys() for query in queries))
+        parts: list[Query[T]] = [self, *queries]
+        hidden = any(part._finds_deleted() for part in parts)  # the parts decide, each for itself
+        wanted = combine(*(part._keys(shown=hidden) for part in parts))
         key = keys[0] if len(keys) == 1 else tuple_(*keys)
         statement = self._around(select(self._model).where(key.in_(wanted)))
+        if hidden:
+            statement = statement.execution_options(**{WITH_DELETED: True})
         new = self._with(statement, latest=self._model)
         new._limit = new._offset = None
-        new._joined = new._sliced = new._distinct = new._grouped = new._locked = False
+        new._joined = new._multiplied = new._sliced = new._distinct = False
+        new._grouped = new._locked = False
         return new
 
-    def _keys(self) -> AnySelect:
-        """The primary keys of what matches, for a part of another statement."""
+    def _keys(self, *, shown: bool) -> AnySelect:
+        """The primary keys of what matches, for a part of another statement.
+
+        Args:
+            shown: Whether that one shows deleted records.
+        """
+        if shown and not self._finds_deleted():
+            return self._alive()._keys(shown=False)
         names = _key_names(self._model)
         if self._sliced or self._distinct:  # which rows are there depends on all their columns
             part = orm.aliased(self._model, self._statement.subquery())
@@ -199,6 +211,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
     def _get(self, ident: Any) -> Read[T | None]:
         if _is_null(ident):
             return Read(lambda _: None)
+        if self._sliced:
+            raise exc.InvalidRequestError(
+                "get() expected a query without `limit()` and `offset()`, found one with them: "
+                "they would say which record it is, and so does the key"
+            )
         if not self._is_plain():
             return self.filter(*_key_criteria(self._model, ident))._one_or_none()
         options = self._statement.get_execution_options()

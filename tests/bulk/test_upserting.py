@@ -295,3 +295,18 @@ def test_an_index_of_some_rows_and_onupdate_of_every_kind(verb: Verb, url: str) 
     finally:
         other.dispose()
         other.init()
+
+
+def test_the_key_may_be_an_attribute(verb: Verb) -> None:
+    with verb.scope(db):
+        verb(Item, "upsert", [{"sku": "a", "label": "x"}], on=Item.sku)
+        verb(Item, "upsert", [{"sku": "a", "label": "y"}], on=Item.sku)
+    assert rows(Item.label) == [("y",)]
+
+
+def test_sql_is_no_value_of_a_row(verb: Verb) -> None:
+    for name in ("upsert", "insert_many"):
+        options = {"on": "sku"} if name == "upsert" else {}
+        with verb.scope(db), pytest.raises(RowError, match="SQL expression in row 0"):
+            verb(Item, name, [{"sku": func.upper("secret")}], **options)
+    assert rows(Item.sku) == []

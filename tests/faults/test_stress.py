@@ -359,7 +359,9 @@ class Server:
         if isinstance(error, DeliberateError):
             return True
         lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-        return self._kills and lost
+        # lost while a block went back to its savepoint, whose own error was on its way
+        later = isinstance(error, exc.PendingRollbackError)
+        return self._kills and (lost or later)
 
 
 class Killer(threading.Thread):

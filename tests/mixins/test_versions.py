@@ -281,3 +281,12 @@ def test_what_else_is_stale_stays_sqlalchemys_error(db: SQLAlchemy) -> None:
         with pytest.raises(StaleDataError, match="something else") as caught:
             Page.new(text="first")
         assert not isinstance(caught.value, StaleRecordError)
+
+
+def test_an_upsert_counts_the_version(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        page = verb(Page, "new", text="first")
+        rows = [{"id": page.id, "text": "second"}, {"id": page.id + 1, "text": "new"}]
+        found = verb(Page, "upsert", rows, returning=True)
+        assert [(each.text, each.version_id) for each in found] == [("second", 2), ("new", 1)]
+        assert verb(page, "update", text="third").version_id == 3
