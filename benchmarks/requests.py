@@ -17,13 +17,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 from fastapi_sqlalchemy import DBSessionMiddleware, ModelBase, SQLAlchemy
 
@@ -46,7 +45,8 @@ Call = Callable[[], Awaitable[None]]
 
 
 def application(route: Callable[..., Any], db: SQLAlchemy | None = None) -> Call:
-    app: Any = Starlette(routes=[Route("/", route)])
+    app: Any = FastAPI()
+    app.add_api_route("/", route, response_model=None)
     if db is not None:
         app.add_middleware(DBSessionMiddleware, db=db, create_all=False)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette._utils import is_async_callable
@@ -37,6 +37,7 @@ class Exchange:
         "_rollback_on",
         "_scopes",
         "_started",
+        "_to_server",
     )
 
     def __init__(
@@ -47,36 +48,35 @@ class Exchange:
         self._failure: BaseException | None = None
         self._around = sys.exception()
         self._connection: Connection = {}
+        self._to_server: Send
 
     async def run(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Run the application and end what it began."""
-        self._connection = scope
-
-        async def watch(message: Message) -> None:
-            await self._send(message, send)
-
+        self._connection, self._to_server = scope, send
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, self._send)
             # a client that left cuts a stream off, sometimes without an error here
-            await self._finish(commit=self._complete)
+            if self._touched():
+                await self._finish(commit=self._complete)
         except BaseException:
             if self._failure is None:
                 raise  # closing rolls back
             await self._answer_failure(scope, receive, send)
 
-    async def _send(self, message: Message, send: Send) -> None:
+    async def _send(self, message: Message) -> None:
         if self._failure is not None:
             raise self._failure
         kind = message["type"]
         if kind == "http.response.start" and not self._started:
             self._started = True
-            await self._finish_first(message["status"])
+            if self._touched():
+                await self._finish_first(message["status"])
         last = kind in ("http.response.body", "http.response.pathsend") and not message.get(
             "more_body", False
         )
-        if last:
+        if last and self._touched():
             await self._finish(commit=True)  # what a streaming body wrote
-        await send(message)
+        await self._to_server(message)
         if last:
             self._complete = True
             for scope in self._scopes:
@@ -84,9 +84,12 @@ class Exchange:
                 if scope.session is not None:
                     await scope.begin_afterwards()
 
-    def _touched(self) -> list[Scope]:
+    def _touched(self) -> Sequence[Scope]:
         """The scopes there is something to do for; most requests have one, and many none."""
-        return [scope for scope in self._scopes if scope.session is not None or scope.hooks]
+        for scope in self._scopes:
+            if scope.session is not None or scope.hooks:
+                return [each for each in self._scopes if each.session is not None or each.hooks]
+        return ()
 
     async def _finish_first(self, status: int) -> None:
         """End the route's part: the response may not start before it is stored."""
