@@ -150,6 +150,17 @@ def test_an_error_in_a_session_of_ones_own_is_typed(db: SQLAlchemy) -> None:
     engine.dispose()
 
 
+def test_what_is_there_by_another_name_undoes_nothing_else(db: SQLAlchemy) -> None:
+    with Session(db.engine) as session:
+        authors = Authors(session=session)
+        ada = authors.create(name="Ada")
+        with pytest.raises(UniqueViolation):
+            authors.get_or_create(id=99, defaults={"name": "Ada"})
+        assert authors.find() == [ada]
+        session.commit()
+    assert names(db) == ["Ada"]
+
+
 async def test_an_async_session_of_ones_own_is_awaited(postgres_url: str) -> None:
     with blog.created(Authors.db, postgres_url) as db:
         async with AsyncSession(db.async_engine) as session:
