@@ -45,13 +45,26 @@ class Post(Base):
 
 
 @contextmanager
-def created(database: SQLAlchemy, url: str, **options: Any) -> Iterator[SQLAlchemy]:
-    """A database like that at `url`, with its tables, until the end of a test."""
-    kept = with_tables(url, database.metadata)
-    database.init(kept or url, **options)
+def created_at(database: SQLAlchemy, url: str, **options: Any) -> Iterator[SQLAlchemy]:
+    """A database at `url`, with its tables, until the end of a test."""
+    database.init(url, **options)
     try:
-        if kept is None:
-            database.create_all()
+        database.create_all()
+        yield database
+    finally:
+        database.init()
+
+
+@contextmanager
+def created(database: SQLAlchemy, url: str, **options: Any) -> Iterator[SQLAlchemy]:
+    """The same, on a server in a database beside that one which keeps its tables."""
+    kept = with_tables(url, database.metadata)
+    if kept is None:
+        with created_at(database, url, **options):
+            yield database
+        return
+    database.init(kept, **options)
+    try:
         yield database
     finally:
         database.init()

@@ -17,7 +17,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from fastapi_sqlalchemy import SQLAlchemy
-from tests.blog import User, created
+from tests.blog import User
+from tests.blog import created_at as created
 from tests.blog import db as blog
 from tests.databases import Connections, Databases
 from tests.interpreter import Python

@@ -11,7 +11,8 @@ from sqlalchemy import Pool, event
 from sqlalchemy.orm import selectinload
 
 from fastapi_sqlalchemy import SQLAlchemy
-from tests.blog import Post, User, created
+from tests.blog import Post, User
+from tests.blog import created_at as created
 from tests.blog import db as blog
 from tests.databases import Databases
 from tests.verbs import Verb
