@@ -6,12 +6,14 @@ https://pypi.org/project/fastapi-sqlalchemy/
 from . import exceptions
 from .columns import UTCDateTime, utcnow
 from .database import SQLAlchemy, db
+from .handlers import problem_responses, register_exception_handlers
 from .keys import uuid7
 from .middleware import DBSessionMiddleware
 from .mixins import SoftDeleteMixin, TimestampMixin, UUIDMixin, VersionedMixin
 from .model import ModelBase
 from .pagination import CursorPage, Page
 from .query import Query
+from .repository import Repository
 from .rows import Rows
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "ModelBase",
     "Page",
     "Query",
+    "Repository",
     "Rows",
     "SQLAlchemy",
     "SoftDeleteMixin",
@@ -29,6 +32,8 @@ __all__ = [
     "VersionedMixin",
     "db",
     "exceptions",
+    "problem_responses",
+    "register_exception_handlers",
     "utcnow",
     "uuid7",
 ]

@@ -16,7 +16,6 @@ from ._names import check_columns
 from ._operations import Read
 from ._reading import Reading
 from ._types import AnySelect, Column, T, V
-from .scope import scopes_of
 
 __all__ = ["Aggregates"]
 
@@ -39,11 +38,11 @@ class Aggregates(Reading[T]):
         Raises:
             NotAColumnError: A string or a relationship was given.
         """
-        return scopes_of(self._model).run(self._sum(column))
+        return self._runner.run(self._sum(column))
 
     async def asum(self, column: Column[V]) -> V | None:
         """Awaitable twin of `sum`."""
-        return await scopes_of(self._model).arun(self._sum(column))
+        return await self._runner.arun(self._sum(column))
 
     def _sum(self, column: Column[V]) -> Read[V | None]:
         return self._aggregate("sum", column, _like)
@@ -59,11 +58,11 @@ class Aggregates(Reading[T]):
         Raises:
             NotAColumnError: A string or a relationship was given.
         """
-        return scopes_of(self._model).run(self._min(column))
+        return self._runner.run(self._min(column))
 
     async def amin(self, column: Column[V]) -> V | None:
         """Awaitable twin of `min`."""
-        return await scopes_of(self._model).arun(self._min(column))
+        return await self._runner.arun(self._min(column))
 
     def _min(self, column: Column[V]) -> Read[V | None]:
         return self._aggregate("min", column, _like)
@@ -80,11 +79,11 @@ class Aggregates(Reading[T]):
         Raises:
             NotAColumnError: A string or a relationship was given.
         """
-        return scopes_of(self._model).run(self._max(column))
+        return self._runner.run(self._max(column))
 
     async def amax(self, column: Column[V]) -> V | None:
         """Awaitable twin of `max`."""
-        return await scopes_of(self._model).arun(self._max(column))
+        return await self._runner.arun(self._max(column))
 
     def _max(self, column: Column[V]) -> Read[V | None]:
         return self._aggregate("max", column, _like)
@@ -100,11 +99,11 @@ class Aggregates(Reading[T]):
         Raises:
             NotAColumnError: A string or a relationship was given.
         """
-        return scopes_of(self._model).run(self._avg(column))
+        return self._runner.run(self._avg(column))
 
     async def aavg(self, column: Column[N | None]) -> N | None:
         """Awaitable twin of `avg`."""
-        return await scopes_of(self._model).arun(self._avg(column))
+        return await self._runner.arun(self._avg(column))
 
     def _avg(self, column: Column[N | None]) -> Read[N | None]:
         return self._aggregate("avg", column, _average)

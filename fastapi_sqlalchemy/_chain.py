@@ -16,8 +16,10 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from ._deletion import WITH_DELETED, SoftDeletable, require_soft
 from ._names import check_criteria, column_named, mapper_of
+from ._operations import Runner
 from ._types import AnySelect, Criterion, T
 from .exceptions import InvalidSliceError
+from .scope import scopes_of
 
 __all__ = ["Chain"]
 
@@ -30,6 +32,7 @@ class Chain(Generic[T]):
 
     __slots__ = (
         "_distinct",
+        "_given",
         "_grouped",
         "_joined",
         "_latest",
@@ -54,13 +57,14 @@ class Chain(Generic[T]):
         self._joined = self._sliced = self._distinct = self._grouped = self._locked = False
         # whether a join gives a record several rows
         self._multiplied = False
+        self._given: Runner | None = None
 
     def _with(self, statement: AnySelect, **changes: Any) -> Self:
         return self._become(type(self), statement, **changes)
 
     def _become(self, kind: type[C], statement: AnySelect, **changes: Any) -> C:
         new = kind.__new__(kind)
-        new._model, new._statement = self._model, statement
+        new._model, new._statement, new._given = self._model, statement, self._given
         new._options = changes.get("options", self._options)
         new._latest = changes.get("latest", self._latest)
         new._limit = changes.get("limit", self._limit)
@@ -76,6 +80,16 @@ class Chain(Generic[T]):
         ):  # what a class of the user's keeps
             new.__dict__.update(self.__dict__)
         return new
+
+    def _run_by(self, runner: Runner) -> Self:
+        """The same, asked of a session that is not that of the model's scope."""
+        new = self._with(self._statement)
+        new._given = runner
+        return new
+
+    @property
+    def _runner(self) -> Runner:
+        return scopes_of(self._model) if self._given is None else self._given
 
     @property
     def statement(self) -> AnySelect:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from inspect import signature
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import orm
 from sqlalchemy.exc import DBAPIError
@@ -117,7 +117,7 @@ def _insert(perform: Perform, record: T) -> T:
 
 
 def _is_alone(session: orm.Session) -> bool:
-    return cast("Session", session).commits_at_once
+    return isinstance(session, Session) and session.commits_at_once
 
 
 def _winner(query: Query[T], record: T) -> Read[T | None]:

@@ -156,7 +156,9 @@ def _late(act: str) -> Callable[..., None]:
 
     def before(mapper: orm.Mapper[Any], connection: Any, record: object) -> None:
         session = orm.object_session(record)
-        if session is None or _work_of(session).prepared.get(inspect(record)) in (act, "delete"):
+        if not isinstance(session, Session):  # one of SQLAlchemy's own knows nothing of this
+            return
+        if _work_of(session).prepared.get(inspect(record)) in (act, "delete"):
             return
         if act == "delete" or session.is_modified(record, include_collections=False):
             _prepare(session, record, act)

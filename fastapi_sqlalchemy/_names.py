@@ -21,6 +21,7 @@ __all__ = [
     "check_arguments",
     "check_attributes",
     "check_columns",
+    "check_construction",
     "check_criteria",
     "check_values",
     "column_named",
@@ -129,6 +130,23 @@ def check_arguments(verb: str, model: type, names: Iterable[str]) -> None:
     for name in names:
         if name not in taken:
             raise UnknownNameError(verb, model.__name__, name, taken)
+
+
+def check_construction(verb: str, model: type, names: Iterable[str]) -> None:
+    """Refuse keywords that are neither an argument of the constructor nor an attribute.
+
+    Constructors that take any keyword may drop what they do not know without a word.
+
+    Raises:
+        UnknownNameError: The first of them.
+    """
+    check_arguments(verb, model, names)
+    mapped = mapper_of(model).all_orm_descriptors.keys()
+    others = [n for n in names if n not in mapped and not _is_plain_attribute(model, n)]
+    taken = signature(model).parameters if others else {}
+    for name in others:
+        if name not in taken:
+            raise UnknownNameError(verb, model.__name__, name, mapped)
 
 
 def _is_plain_attribute(model: type, name: str) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import ScalarResult
 
 from ._types import R, T
 
-__all__ = ["Operation", "Perform", "Read", "Send", "Steps", "Write"]
+__all__ = ["Operation", "Perform", "Read", "Runner", "Send", "Steps", "Write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +74,22 @@ class Steps(Generic[R]):
 
 
 Operation = Read[R] | Write[R] | Send[R] | Steps[R]
+"""One of the four."""
+
+
+class Runner(Protocol):
+    """Has operations done: by the session of a scope, or by one that it was given."""
+
+    cursor_secret: bytes | None
+    """What the cursors of pages are signed with."""
+
+    def require_session(self) -> None:
+        """Raise what `run()` would raise where there is no session."""
+
+    def run(self, operation: Operation[R]) -> R:
+        """Have an operation done, and block until it is."""
+        ...
+
+    async def arun(self, operation: Operation[R]) -> R:
+        """Awaitable twin of `run`."""
+        ...

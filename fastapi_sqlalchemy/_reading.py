@@ -15,7 +15,6 @@ from ._explain import explained
 from ._operations import Read
 from ._types import AnySelect, R, T
 from .exceptions import InvalidSliceError, MultipleRecordsFoundError, RecordNotFoundError, answered
-from .scope import scopes_of
 
 __all__ = ["Found", "Reading"]
 
@@ -48,11 +47,11 @@ class Reading(Chain[T]):
         SELECT users.id, users.name, users.age FROM users ORDER BY users.name
         [<User id=1>, <User id=2>]
         """
-        return scopes_of(self._model).run(self._all())
+        return self._runner.run(self._all())
 
     async def aall(self) -> list[T]:
         """Awaitable twin of `all`."""
-        return await scopes_of(self._model).arun(self._all())
+        return await self._runner.arun(self._all())
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.all())
@@ -107,11 +106,11 @@ class Reading(Chain[T]):
         SELECT users.id, users.name, users.age FROM users ORDER BY users.name LIMIT ? OFFSET ?
         <User id=1>
         """
-        return scopes_of(self._model).run(self._first())
+        return self._runner.run(self._first())
 
     async def afirst(self) -> T | None:
         """Awaitable twin of `first`."""
-        return await scopes_of(self._model).arun(self._first())
+        return await self._runner.arun(self._first())
 
     def _first(self) -> Read[T | None]:
         one = 1 if self._limit is None else min(self._limit, 1)
@@ -131,11 +130,11 @@ class Reading(Chain[T]):
         Raises:
             RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
         """
-        return scopes_of(self._model).run(self._first_or_404(description))
+        return self._runner.run(self._first_or_404(description))
 
     async def afirst_or_404(self, description: str | None = None) -> T:
         """Awaitable twin of `first_or_404`."""
-        return await scopes_of(self._model).arun(self._first_or_404(description))
+        return await self._runner.arun(self._first_or_404(description))
 
     def _first_or_404(self, description: str | None) -> Read[T]:
         kind = answered(RecordNotFoundError)
@@ -173,11 +172,11 @@ class Reading(Chain[T]):
             RecordNotFoundError: There is none.
             MultipleRecordsFoundError: There are several.
         """
-        return scopes_of(self._model).run(self._one())
+        return self._runner.run(self._one())
 
     async def aone(self) -> T:
         """Awaitable twin of `one`."""
-        return await scopes_of(self._model).arun(self._one())
+        return await self._runner.arun(self._one())
 
     def _one(self) -> Read[T]:
         def only(found: Found[T]) -> T:
@@ -201,11 +200,11 @@ class Reading(Chain[T]):
         Raises:
             MultipleRecordsFoundError: There are several.
         """
-        return scopes_of(self._model).run(self._one_or_none())
+        return self._runner.run(self._one_or_none())
 
     async def aone_or_none(self) -> T | None:
         """Awaitable twin of `one_or_none`."""
-        return await scopes_of(self._model).arun(self._one_or_none())
+        return await self._runner.arun(self._one_or_none())
 
     def _one_or_none(self) -> Read[T | None]:
         def only(found: Found[T]) -> T | None:
@@ -233,11 +232,11 @@ class Reading(Chain[T]):
             RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
             MultipleRecordsFoundError: There are several.
         """
-        return scopes_of(self._model).run(self._one_or_404(description))
+        return self._runner.run(self._one_or_404(description))
 
     async def aone_or_404(self, description: str | None = None) -> T:
         """Awaitable twin of `one_or_404`."""
-        return await scopes_of(self._model).arun(self._one_or_404(description))
+        return await self._runner.arun(self._one_or_404(description))
 
     def _one_or_404(self, description: str | None) -> Read[T]:
         kind = answered(RecordNotFoundError)
@@ -253,11 +252,11 @@ class Reading(Chain[T]):
         SELECT count(*) AS count_1 FROM users WHERE users.age > ?
         1
         """
-        return scopes_of(self._model).run(self._count())
+        return self._runner.run(self._count())
 
     async def acount(self) -> int:
         """Awaitable twin of `count`."""
-        return await scopes_of(self._model).arun(self._count())
+        return await self._runner.arun(self._count())
 
     def _count(self) -> Read[int]:
         statement = self._counted()
@@ -271,11 +270,11 @@ class Reading(Chain[T]):
         SELECT EXISTS (SELECT 1 FROM users WHERE users.name = ?) AS anon_1
         False
         """
-        return scopes_of(self._model).run(self._exists())
+        return self._runner.run(self._exists())
 
     async def aexists(self) -> bool:
         """Awaitable twin of `exists`."""
-        return await scopes_of(self._model).arun(self._exists())
+        return await self._runner.arun(self._exists())
 
     def _exists(self) -> Read[bool]:
         return self._exists_in(self._statement.order_by(None))
@@ -294,8 +293,8 @@ class Reading(Chain[T]):
         EXPLAIN QUERY PLAN SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
         SEARCH users USING INTEGER PRIMARY KEY (rowid=?)
         """
-        return scopes_of(self._model).run(explained(self.statement))
+        return self._runner.run(explained(self.statement))
 
     async def aexplain(self) -> str:
         """Awaitable twin of `explain`."""
-        return await scopes_of(self._model).arun(explained(self.statement))
+        return await self._runner.arun(explained(self.statement))

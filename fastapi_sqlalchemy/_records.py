@@ -5,20 +5,23 @@ The verbs of a model run them, and so does whatever else offers the same verbs i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import ClauseElement, exc, inspect, orm
 
 from ._deletion import SoftDeletable, mark_deleted, reset
-from ._names import check_attributes, check_criteria, check_values
-from ._operations import Read, Write
-from ._types import T
+from ._names import check_attributes, check_construction, check_criteria, check_values
+from ._operations import Operation, Read, Steps, Write
+from ._types import R, T
 from .exceptions import RecordNotFoundError, answered
 from .query import Query, query_of
 
 __all__ = [
+    "checked",
+    "create",
     "delete",
+    "delete_one",
     "find",
     "find_one",
     "find_or_404",
@@ -26,14 +29,18 @@ __all__ = [
     "refresh",
     "restore",
     "save",
+    "save_all",
     "update",
+    "update_one",
 ]
 
 S = TypeVar("S", bound=SoftDeletable)
 
 
-def find(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T | None]:
-    query, keys = _asked("get", model, criteria, eq)
+def find(
+    model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any], *, verb: str = "get"
+) -> Read[T | None]:
+    query, keys = _asked(verb, model, criteria, eq)
     return query._get(*keys) if keys else query._first()
 
 
@@ -91,6 +98,32 @@ def save(record: T, *, commit: bool | None) -> Write[T]:
     return Write(add, (record,), commit)
 
 
+def save_all(model: type[T], records: Iterable[T]) -> Write[list[T]]:
+    given = [checked(model, record) for record in records]
+
+    def add(session: orm.Session) -> list[T]:
+        session.add_all(given)
+        return given
+
+    return Write(add, tuple(given))
+
+
+def create(model: type[T], values: Mapping[str, Any]) -> Write[T]:
+    check_construction("create", model, values)
+    return save(model(**values), commit=None)
+
+
+def checked(model: type[T], record: T) -> T:
+    """The record, unless it is none of this model.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(record, model):
+        raise TypeError(f"expected a record of {model.__name__}, found {type(record).__name__}")
+    return record
+
+
 def update(record: T, values: Mapping[str, Any]) -> Write[T]:
     check_values("update", type(record), values)
 
@@ -109,6 +142,25 @@ def _join(session: orm.Session, record: object) -> None:
     # once more, SQLAlchemy would ask for what it relates to, and refuse what was deleted of that
     if record not in session:
         session.add(record)
+
+
+def update_one(model: type[T], record_or_ident: Any, values: Mapping[str, Any]) -> Operation[T]:
+    check_values("update", model, values)
+    return _with_record(model, record_or_ident, lambda record: update(record, values))
+
+
+def delete_one(model: type[Any], record_or_ident: Any) -> Operation[None]:
+    return _with_record(model, record_or_ident, delete)
+
+
+def _with_record(
+    model: type[T], record_or_ident: Any, change: Callable[[T], Operation[R]]
+) -> Operation[R]:
+    """A change to a record that is given, or by its key."""
+    if isinstance(inspect(record_or_ident, raiseerr=False), orm.InstanceState):
+        return change(checked(model, record_or_ident))
+    found = query_of(model)._get_one(record_or_ident)
+    return Steps(lambda perform: perform(change(perform(found))))
 
 
 def delete(record: object, *, force: bool = False) -> Write[None]:

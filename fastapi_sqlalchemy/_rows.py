@@ -175,7 +175,8 @@ def _inserted(session: orm.Session, mapper: orm.Mapper[T], rows: list[dict[str, 
     if session.connection({"mapper": mapper}).dialect.insert_returning:
         statement = insert(mapper.class_).returning(mapper.class_, sort_by_parameter_order=True)
         found = list(session.scalars(statement, rows, execution_options=_AS_GIVEN).unique())
-        cast("Session", session).account_for_inserted(found, rows)
+        if isinstance(session, Session):
+            session.account_for_inserted(found, rows)
         return found
     records = [_made(mapper, row) for row in rows]
     _save(session, mapper, records)
@@ -192,5 +193,8 @@ def _made(mapper: orm.Mapper[T], row: Mapping[str, Any]) -> T:
 
 def _save(session: orm.Session, mapper: orm.Mapper[T], records: list[T]) -> None:
     session.add_all(records)
-    cast("Session", session).flush_on_the_way()
+    if isinstance(session, Session):
+        session.flush_on_the_way()
+    else:
+        session.flush()
     load_expired(session, mapper)

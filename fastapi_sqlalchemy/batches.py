@@ -16,7 +16,6 @@ from ._operations import Read
 from ._slices import Slice
 from ._types import T
 from .pagination import check_size
-from .scope import scopes_of
 
 __all__ = ["Batches", "Progress"]
 
@@ -85,11 +84,11 @@ class Batches(Chain[T]):
             ValueError: There can be no such batch.
         """
         first = self._first_batch(size)
-        scopes_of(self._model).here  # noqa: B018 - a missing session is told here, not in the loop
+        self._runner.require_session()  # a missing one is told here, not in the loop
         return self._batches(first, progress)
 
     def _batches(self, part: Slice[T] | None, progress: Progress | None) -> Iterator[list[T]]:
-        run = scopes_of(self._model).run
+        run = self._runner.run
         total, done = 0 if progress is None else run(self._total()), 0
         while part is not None:
             records, part = run(_batch(part))
@@ -105,7 +104,7 @@ class Batches(Chain[T]):
     ) -> AsyncIterator[list[T]]:
         """Awaitable twin of `in_batches`."""
         part: Slice[T] | None = self._first_batch(size)
-        run = scopes_of(self._model).arun
+        run = self._runner.arun
         total, done = 0 if progress is None else await run(self._total()), 0
         while part is not None:
             records, part = await run(_batch(part))

@@ -14,7 +14,6 @@ from ._chain import Chain
 from ._deletion import deletion_of
 from ._operations import Send
 from ._types import T
-from .scope import scopes_of
 
 __all__ = ["BulkWrites"]
 
@@ -52,13 +51,13 @@ class BulkWrites(Chain[T]):
             SeveralTablesError: The columns are in several tables (joined-table inheritance).
             IntegrityError: The database refused the change (`sqlalchemy.exc`); nothing was changed.
         """
-        return scopes_of(self._model).run(self._update({**(values or {}), **eq}, all_rows))
+        return self._runner.run(self._update({**(values or {}), **eq}, all_rows))
 
     async def aupdate(
         self, values: Mapping[Any, Any] | None = None, /, *, all_rows: bool = False, **eq: Any
     ) -> int:
         """Awaitable twin of `update`."""
-        return await scopes_of(self._model).arun(self._update({**(values or {}), **eq}, all_rows))
+        return await self._runner.arun(self._update({**(values or {}), **eq}, all_rows))
 
     def delete(self, *, all_rows: bool = False, force: bool = False) -> int:
         """Delete every row that is found, in one DELETE.
@@ -84,11 +83,11 @@ class BulkWrites(Chain[T]):
             SeveralTablesError: The rows are in several tables (joined-table inheritance).
             IntegrityError: The database refused it (`sqlalchemy.exc`); nothing was deleted.
         """
-        return scopes_of(self._model).run(self._delete(all_rows, force))
+        return self._runner.run(self._delete(all_rows, force))
 
     async def adelete(self, *, all_rows: bool = False, force: bool = False) -> int:
         """Awaitable twin of `delete`."""
-        return await scopes_of(self._model).arun(self._delete(all_rows, force))
+        return await self._runner.arun(self._delete(all_rows, force))
 
     def _update(self, values: Mapping[Any, Any], all_rows: bool) -> Send[int]:  # noqa: FBT001
         return _changes.update(self._found(), values, all_rows=all_rows)

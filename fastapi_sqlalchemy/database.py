@@ -15,6 +15,7 @@ import anyio
 from sqlalchemy import URL, Connection, Engine, MetaData, Table, orm
 
 from ._home import Home, LoopHome, LoopsStandIn, ThreadHome
+from ._injection import Dependency
 from ._isolated import Isolated
 from ._types import Blocking, Options, P, R
 from .base import make_base
@@ -79,6 +80,15 @@ class SQLAlchemy:
     Base: type[Base]
     """The declarative base of this database's models."""
 
+    get_session: Dependency[orm.Session]
+    """For FastAPI, `Annotated[Session, Depends(db.get_session)]`: what `db.session` is.
+
+    Without the middleware it opens the scope, and ends it before the response starts.
+    """
+
+    get_async_session: Dependency[AsyncSession]
+    """The same for `db.async_session`, `Annotated[AsyncSession, Depends(db.get_async_session)]`."""
+
     def __init__(
         self,
         url: str | URL | None = None,
@@ -97,7 +107,11 @@ class SQLAlchemy:
         hold_warning: float | None = None,
         cursor_secret: str | bytes | None = None,
     ) -> None:
-        self._scopes = Scopes(self._require_url)
+        self._scopes = Scopes(self._require_url, self.new_scope)
+        self.get_session = Dependency("get_session", self._scopes, lambda: self.session)
+        self.get_async_session = Dependency(
+            "get_async_session", self._scopes, lambda: self.async_session
+        )
         self._engines = Engines()
         self.init(
             url,

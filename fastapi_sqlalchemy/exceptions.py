@@ -31,6 +31,7 @@ __all__ = [
     "LazyLoadError",
     "MissingCriterionError",
     "MissingDriverError",
+    "MissingModelError",
     "MissingSessionError",
     "MultipleRecordsFoundError",
     "NaiveDatetimeError",
@@ -43,6 +44,7 @@ __all__ = [
     "RolledBackError",
     "RowError",
     "SessionClosedError",
+    "SessionKindError",
     "SessionNotInitialisedError",
     "SeveralTablesError",
     "StaleRecordError",
@@ -138,6 +140,31 @@ class SyncInAsyncError(FastAPISQLAlchemyError, RuntimeError):
             "Await the twin: `await User.query.aall()`, `await user.asave()`, and load "
             "relationships eagerly. `await db.run(function)` runs a blocking function, lazy loads "
             "included."
+        )
+
+
+class SessionKindError(FastAPISQLAlchemyError, TypeError):
+    """A repository's own session is of the other kind: blocking for an awaited verb, or awaited.
+
+    `awaited` tells whether the verb was.
+    """
+
+    def __init__(self, *, awaited: bool) -> None:
+        self.awaited = awaited
+        verb = "an awaited verb" if awaited else "a blocking verb"
+        expected, found = (
+            ("an AsyncSession", "a Session")
+            if awaited
+            else (
+                "a Session",
+                "an AsyncSession",
+            )
+        )
+        way_out = "blocking verb, `get()`" if awaited else "awaitable twin, `await aget()`"
+        super().__init__(
+            f"{verb} of a repository expected {expected}, found {found}.\n\n"
+            f"Call the {way_out}, or give the repository {expected}. Without a session of its own "
+            "it uses that of the scope, which serves both."
         )
 
 
@@ -244,8 +271,8 @@ class MissingDriverError(FastAPISQLAlchemyError, ImportError):
 class UnknownNameError(FastAPISQLAlchemyError, exc.InvalidRequestError, AttributeError, TypeError):
     """A keyword that is no attribute of the model.
 
-    `model` is the model's name, `unknown` the keyword, `closest` the likeliest right one or None,
-    `row` the index of the row it stands in, where there are rows.
+    `verb` is what it was given to, `model` the model's name, `unknown` the keyword, `closest` the
+    likeliest right one or None, `row` the index of the row it stands in, where there are rows.
     It is what SQLAlchemy raises for `filter_by()`, what Python raises for an attribute and what
     it raises for an argument.
     """
@@ -262,7 +289,7 @@ class UnknownNameError(FastAPISQLAlchemyError, exc.InvalidRequestError, Attribut
     ) -> None:
         known = sorted(known)
         matches = difflib.get_close_matches(unknown, known, n=1)
-        self.model, self.unknown, self.row = model, unknown, row
+        self.verb, self.model, self.unknown, self.row = verb, model, unknown, row
         self.closest = matches[0] if matches else None
         hint = f"Did you mean `{self.closest}`?" if matches else f"It has: {', '.join(known)}."
         where = "" if row is None else f" in row {row}"
@@ -333,6 +360,19 @@ class UpsertUnsupportedError(FastAPISQLAlchemyError, NotImplementedError):
         super().__init__(
             "upsert() expected PostgreSQL, SQLite, MariaDB or MySQL, found the dialect "
             f"`{dialect}`.\n\nUse `update_or_create()`, a row at a time."
+        )
+
+
+class MissingModelError(FastAPISQLAlchemyError, TypeError):
+    """A repository does not say which model it is about. `repository` is the name of its class."""
+
+    def __init__(self, repository: str) -> None:
+        self.repository = repository
+        super().__init__(
+            f"{repository} expected a model, found nothing that names one.\n\n"
+            f"Name it in brackets, `class {repository}(Repository[User])`, or as `model = User` in "
+            "the class. A class that leaves it to others is generic, `Repository[T]`, or has `ABC` "
+            "among its bases. Without a class of its own: `Repository(User)`."
         )
 
 

@@ -17,16 +17,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from . import _answers  # noqa: F401 - says how errors are answered
+from . import _answers, _injected  # noqa: F401 - what floors below leave to this one
 from ._exchange import Exchange, close
 from ._tables import MissingTables
 from ._types import Options
 from .database import SQLAlchemy, db, sharing
 from .scope import Scope
 
-__all__ = ["DBSessionMiddleware", "db"]
+__all__ = ["SERVED", "DBSessionMiddleware", "db"]
 
-_SERVED: Final = "fastapi_sqlalchemy"
+SERVED: Final = "fastapi_sqlalchemy"
 """Key of the ASGI scope: the databases whose scope is open in this request already."""
 
 
@@ -114,10 +114,10 @@ class DBSessionMiddleware:
         return await call_next(request)
 
     async def _serve(self, scope: Connection, receive: Receive, send: Send) -> None:
-        databases, served = self.databases, scope.get(_SERVED, ())
+        databases, served = self.databases, scope.get(SERVED, ())
         if served:  # by this middleware around an application that mounts this one
             databases = [database for database in databases if database not in served]
-        scope[_SERVED] = (*served, *databases)
+        scope[SERVED] = (*served, *databases)
         http = scope["type"] == "http"
         scopes = [
             database.new_scope(
@@ -137,7 +137,7 @@ class DBSessionMiddleware:
             error = failure
             raise
         finally:
-            scope[_SERVED] = served
+            scope[SERVED] = served
             for database, token in zip(databases, tokens, strict=True):
                 database.scopes.leave(token)
             await close(scopes, error)

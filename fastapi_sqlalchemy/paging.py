@@ -19,7 +19,6 @@ from ._types import T
 from .batches import Batches
 from .exceptions import InvalidCursorError, answered
 from .pagination import CursorPage, Page, check_size, offset_of
-from .scope import scopes_of
 
 __all__ = ["Paging"]
 
@@ -60,7 +59,7 @@ class Paging(Batches[T]):
             InvalidRequestError: The query has a limit or an offset of its own, or joins a
                 collection and is sorted by text (`sqlalchemy.exc`).
         """
-        return scopes_of(self._model).run(self._paginate(page, per_page, max_per_page, count=count))
+        return self._runner.run(self._paginate(page, per_page, max_per_page, count=count))
 
     async def apaginate(
         self,
@@ -72,7 +71,7 @@ class Paging(Batches[T]):
     ) -> Page[T]:
         """Awaitable twin of `paginate`."""
         operation = self._paginate(page, per_page, max_per_page, count=count)
-        return await scopes_of(self._model).arun(operation)
+        return await self._runner.arun(operation)
 
     def _paginate(
         self, page: int, per_page: int, most: int | None, *, count: bool
@@ -140,7 +139,7 @@ class Paging(Batches[T]):
             InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
         """
         operation = self._cursor_paginate(limit, after, before, max_limit)
-        return scopes_of(self._model).run(operation)
+        return self._runner.run(operation)
 
     async def acursor_paginate(
         self,
@@ -152,7 +151,7 @@ class Paging(Batches[T]):
     ) -> CursorPage[T]:
         """Awaitable twin of `cursor_paginate`."""
         operation = self._cursor_paginate(limit, after, before, max_limit)
-        return await scopes_of(self._model).arun(operation)
+        return await self._runner.arun(operation)
 
     def _cursor_paginate(
         self, limit: int, after: str | None, before: str | None, most: int | None
@@ -162,7 +161,7 @@ class Paging(Batches[T]):
             raise answered(InvalidCursorError)("two, `after` and `before`")
         self._refuse_slice("cursor_paginate")
         keyset = Keyset.of("cursor_paginate", self._model, self._statement)
-        secret, text = scopes_of(self._model).cursor_secret, before if after is None else after
+        secret, text = self._runner.cursor_secret, before if after is None else after
         order, place = keyset.fingerprint, None
         if text is not None:
             kinds = keyset.enumerations

@@ -29,7 +29,6 @@ from .bulk import BulkWrites
 from .exceptions import RecordNotFoundError, answered
 from .paging import Paging
 from .rows import Columns
-from .scope import scopes_of
 
 __all__ = ["Query", "query_of"]
 
@@ -203,11 +202,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
         Raises:
             InvalidRequestError: The key has too few or too many columns, or other names.
         """
-        return scopes_of(self._model).run(self._get(ident))
+        return self._runner.run(self._get(ident))
 
     async def aget(self, ident: Any) -> T | None:
         """Awaitable twin of `get`."""
-        return await scopes_of(self._model).arun(self._get(ident))
+        return await self._runner.arun(self._get(ident))
 
     def _get(self, ident: Any) -> Read[T | None]:
         if _is_null(ident):
@@ -245,11 +244,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
             RecordNotFoundError: There is none.
             InvalidRequestError: The key has too few or too many columns, or other names.
         """
-        return scopes_of(self._model).run(self._get_one(ident))
+        return self._runner.run(self._get_one(ident))
 
     async def aget_one(self, ident: Any) -> T:
         """Awaitable twin of `get_one`."""
-        return await scopes_of(self._model).arun(self._get_one(ident))
+        return await self._runner.arun(self._get_one(ident))
 
     def _get_one(self, ident: Any) -> Read[T]:
         return self._get_needed(ident, RecordNotFoundError)
@@ -270,11 +269,11 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
             RecordNotFoundError: There is none. It is a Starlette `HTTPException` as well.
             InvalidRequestError: The key has too few or too many columns, or other names.
         """
-        return scopes_of(self._model).run(self._get_or_404(ident, description))
+        return self._runner.run(self._get_or_404(ident, description))
 
     async def aget_or_404(self, ident: Any, description: str | None = None) -> T:
         """Awaitable twin of `get_or_404`."""
-        return await scopes_of(self._model).arun(self._get_or_404(ident, description))
+        return await self._runner.arun(self._get_or_404(ident, description))
 
     def _get_or_404(self, ident: Any, description: str | None = None) -> Read[T]:
         return self._get_needed(ident, answered(RecordNotFoundError), description)

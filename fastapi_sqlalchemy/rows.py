@@ -17,7 +17,6 @@ from ._names import check_columns, mapper_of
 from ._operations import Read
 from ._reading import Found
 from ._types import AnySelect, Column, R, T, Ts, V
-from .scope import scopes_of
 
 __all__ = ["Columns", "Rows"]
 
@@ -371,11 +370,11 @@ class Columns(Aggregates[T]):
         Raises:
             NotAColumnError: A string or a relationship was given.
         """
-        return scopes_of(self._model).run(self._dicts(columns))
+        return self._runner.run(self._dicts(columns))
 
     async def adicts(self, *columns: Column[Any]) -> list[dict[str, Any]]:
         """Awaitable twin of `dicts`."""
-        return await scopes_of(self._model).arun(self._dicts(columns))
+        return await self._runner.arun(self._dicts(columns))
 
     def _dicts(self, columns: tuple[Any, ...]) -> Read[list[dict[str, Any]]]:
         rows = self._entities("dicts", columns)
@@ -392,11 +391,11 @@ class Columns(Aggregates[T]):
         Raises:
             NotAColumnError: A string or a relationship was given.
         """
-        return scopes_of(self._model).run(self._pluck(column))
+        return self._runner.run(self._pluck(column))
 
     async def apluck(self, column: Column[V]) -> list[V]:
         """Awaitable twin of `pluck`."""
-        return await scopes_of(self._model).arun(self._pluck(column))
+        return await self._runner.arun(self._pluck(column))
 
     def _pluck(self, column: Column[V]) -> Read[list[V]]:
         rows = self._entities("pluck", (column,))
@@ -443,11 +442,11 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
         Raises:
             MultipleRecordsFoundError: There are several rows.
         """
-        return scopes_of(self._model).run(self._scalar())
+        return self._runner.run(self._scalar())
 
     async def ascalar(self: Rows[V, *tuple[Any, ...]]) -> V | None:
         """Awaitable twin of `scalar`."""
-        return await scopes_of(self._model).arun(self._scalar())
+        return await self._runner.arun(self._scalar())
 
     def _scalar(self: Rows[V, *tuple[Any, ...]]) -> Read[V | None]:
         def first(session: orm.Session) -> V | None:

@@ -273,17 +273,25 @@ class Scope(Place):
             session.end()
 
 
+class NewScope(Protocol):
+    """Makes a scope of a database."""
+
+    def __call__(self, *, commit_on_exit: bool | None = None, awaited: bool = True) -> Scope: ...
+
+
 class Scopes:
     """The scopes of one database: which of them this piece of code stands in."""
 
-    __slots__ = ("_here", "_require_url", "cursor_secret")
+    __slots__ = ("_here", "_require_url", "cursor_secret", "new_scope")
 
     default: ClassVar[Scopes]
     """Those of the global `db`, for models that belong to no database."""
 
-    def __init__(self, require_url: Callable[[], None]) -> None:
+    def __init__(self, require_url: Callable[[], None], new_scope: NewScope) -> None:
         self._here: ContextVar[Place] = ContextVar("fastapi_sqlalchemy_place")
         self._require_url = require_url
+        self.new_scope = new_scope
+        """Makes one that nothing stands in yet."""
         self.cursor_secret: bytes | None = None
         """What the cursors of pages are signed with."""
 
@@ -303,6 +311,10 @@ class Scopes:
         if place.scope.closed:
             raise SessionClosedError
         return place
+
+    def require_session(self) -> None:
+        """Raise what `here` raises where this code stands in no scope."""
+        _ = self.here
 
     def surrounding(self) -> Place | None:
         """The same, or None."""

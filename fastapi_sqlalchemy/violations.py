@@ -22,22 +22,21 @@ from .exceptions import (
     UniqueViolation,
 )
 
-__all__ = ["translate"]
+__all__ = ["translate", "typed"]
 
 
 def translate(engine: Engine) -> None:
     """Let the engine raise typed errors in place of SQLAlchemy's `IntegrityError`."""
 
     @event.listens_for(engine, "handle_error")
-    def typed(context: ExceptionContext) -> BaseException | None:
+    def handle(context: ExceptionContext) -> BaseException | None:
         error = context.sqlalchemy_exception
-        if not isinstance(error, DBAPIError):
-            return None
-        driver: Any = getattr(error.orig, "__cause__", None) or error.orig
-        return _typed(error, driver)
+        return typed(error) if isinstance(error, DBAPIError) else None
 
 
-def _typed(error: DBAPIError, driver: Any) -> IntegrityError | None:
+def typed(error: DBAPIError) -> IntegrityError | None:
+    """The typed error for one of SQLAlchemy's; None where it violated no constraint."""
+    driver: Any = getattr(error.orig, "__cause__", None) or error.orig
     state = getattr(driver, "sqlstate", None)
     if isinstance(driver, sqlite3.Error):
         return _of_sqlite(error, driver)

@@ -25,6 +25,7 @@ FLOORS = {
     "sqlite": 0,
     "_deletion": 1,
     "_loaded": 1,
+    "_arguments": 1,
     "_comparing": 1,
     "_cursors": 1,
     "_keyset": 1,
@@ -46,8 +47,10 @@ FLOORS = {
     "violations": 1,
     "_async_session": 2,
     "_carried": 2,
+    "_given": 2,
     "_home": 2,
     "_isolated": 2,
+    "_injection": 2,
     "_unit": 2,
     "block": 2,
     "scope": 2,
@@ -75,10 +78,13 @@ FLOORS = {
     "creating": 4,
     "model": 4,
     "repository": 4,
+    "storing": 4,
+    "storing_rows": 4,
     "writing": 4,
     "database": 5,
     "_answers": 6,
     "_exchange": 6,
+    "_injected": 6,
     "_late": 6,
     "_tables": 6,
     "dependencies": 6,
@@ -89,7 +95,7 @@ FLOORS = {
 }
 WEB_FLOOR = 6
 FASTAPI_MODULE = "dependencies"
-BESIDE = frozenset({"testing", "mypy_plugin", "cli"})
+BESIDE = frozenset({"testing", "pytest_plugin", "mypy_plugin", "cli"})
 
 
 class Import(NamedTuple):

@@ -8,6 +8,7 @@ import pytest
 from fastapi_sqlalchemy import SQLAlchemy
 from tests.documents import blocks
 from tests.test_docstrings import library
+from tests.web import clients  # noqa: F401 - imports the client that a page imports, without its warning
 
 PAGES = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
 

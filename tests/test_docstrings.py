@@ -18,7 +18,8 @@ from sqlalchemy import ForeignKey, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
 import fastapi_sqlalchemy
-from fastapi_sqlalchemy import ModelBase, Query, Rows, SoftDeleteMixin, SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, Query, Repository, Rows, SoftDeleteMixin, SQLAlchemy
+from fastapi_sqlalchemy.dependencies import CursorParams, PageParams
 from tests.query.test_twins import is_awaited, methods
 from tests.statements import echo
 
@@ -53,7 +54,10 @@ def library() -> dict[str, Any]:
         ada = User(name="Ada", age=36, posts=[Post(title="Notes"), Post(title="Engines")])
         db.session.add_all([ada, User(name="Grace", age=85)])
         db.session.add_all([Letter(), Letter(deleted_at=datetime(1843, 7, 10, tzinfo=UTC))])
-    names = (Mapped, ModelBase, Query, SQLAlchemy, asyncio, mapped_column, select, selectinload)
+    names = (
+        *(Mapped, ModelBase, Query, Repository, SQLAlchemy),
+        *(asyncio, mapped_column, select, selectinload),
+    )
     return {name.__name__: name for name in names} | {
         "db": db,
         "echo": echo,
@@ -96,7 +100,7 @@ SHOWN = {example.name: example.examples for example in examples()}
 
 METHODS = {
     f"{function.__module__}.{function.__qualname__}": name
-    for kind in (Query, Rows, ModelBase, SoftDeleteMixin)
+    for kind in (Query, Rows, ModelBase, Repository, SoftDeleteMixin, PageParams, CursorParams)
     for name, function in methods(kind).items()
     if not is_awaited(function)
 }

@@ -28,7 +28,7 @@ PROGRAMS = {
     if block.language == "python"
 }
 ROWS = list(code_rows(README))
-EXECUTED = ["main.py", "jobs.py", "team.py", "transfer.py", "test_main.py"]
+EXECUTED = ["main.py", "jobs.py", "team.py", "transfer.py", "services.py", "test_main.py"]
 
 TRY = (
     'python3 -m venv .venv && .venv/bin/pip install -e ".[examples]"'
@@ -200,6 +200,29 @@ def test_the_team_is_added_as_a_whole_or_not_at_all(
         refused = api.post("/team", json=["Mary", "Ada"])
         assert refused.status_code == 409
         assert refused.json() == {"detail": "Ada is there already: nobody was added"}
+    assert names(main) == ["Ada", "Grace"]
+
+
+def test_the_services_list_make_show_and_delete_users(
+    modules: Modules, main: ModuleType, serve: Serve
+) -> None:
+    services = modules.load(PROGRAMS["services.py"], "services")
+    with connect(serve(services.app)) as api:
+        for name in ("Ada", "Grace", "Mary"):
+            assert api.post("/users", json={"name": name}).status_code == 201
+        page = api.get("/users", params={"text": "a", "per_page": 2}).json()
+        assert [user["name"] for user in page["items"]] == ["Ada", "Grace"]
+        assert (page["total"], page["pages"]) == (3, 2)
+        assert api.get("/users", params={"per_page": 1000}).status_code == 422
+        assert api.get("/users/3").json()["name"] == "Mary"
+        assert api.delete("/users/3").status_code == 204
+        for missing in (api.get("/users/3"), api.delete("/users/3")):
+            assert missing.status_code == 404
+            assert missing.headers["content-type"] == "application/problem+json"
+            assert missing.json()["detail"] == "User not found"
+        shown = api.get("/openapi.json").json()["paths"]["/users"]["get"]
+        assert [each["name"] for each in shown["parameters"]] == ["text", "page", "per_page"]
+        assert sorted(shown["responses"]) == ["200", "404", "409", "422"]
     assert names(main) == ["Ada", "Grace"]
 
 

@@ -6,13 +6,24 @@ from typing import Any
 
 import pytest
 
-from fastapi_sqlalchemy import ModelBase, Query, Rows, SoftDeleteMixin, SQLAlchemy
+from fastapi_sqlalchemy import (
+    ModelBase,
+    Query,
+    Repository,
+    Rows,
+    SoftDeleteMixin,
+    SQLAlchemy,
+)
 from fastapi_sqlalchemy._chain import Chain
+from fastapi_sqlalchemy.dependencies import CursorParams, PageParams
 from fastapi_sqlalchemy.exceptions import MissingSessionError
 from tests.blog import User
 
 Kind = type[Any]
-KINDS: tuple[Kind, ...] = (Query, Rows, ModelBase, SoftDeleteMixin)
+KINDS: tuple[Kind, ...] = (
+    *(Query, Rows, ModelBase, SoftDeleteMixin, Repository),
+    *(PageParams, CursorParams),
+)
 KNOWN = {"column": User.id, "columns": User.id, "ident": 1, "values": {"name": "Ada"}}
 """Arguments of terminals that do not do without."""
 

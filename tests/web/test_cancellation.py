@@ -4,13 +4,15 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Annotated
 
 import anyio
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection, create_engine, event, select, text, update
 
+from fastapi_sqlalchemy import Repository
 from fastapi_sqlalchemy.session import Session
 from tests.shop import Item, db, lent, names, open_shop
 from tests.web.asgi import Answer, SpecVersion, get, serving
@@ -90,6 +92,27 @@ def waiting_app() -> FastAPI:
     return app
 
 
+class Items(Repository[Item]):
+    """What opens the scope where there is no middleware."""
+
+
+def bare_app() -> FastAPI:
+    """The same without the middleware."""
+    app = FastAPI()
+
+    @app.get("/async")
+    async def awaited(items: Annotated[Items, Depends()]) -> None:
+        free, contended = await items.query.order_by(Item.id)
+        await items.aupdate(free, name="free, changed")
+        await items.aupdate(contended, name="contended, changed")
+
+    @app.get("/count")
+    async def count(items: Annotated[Items, Depends()]) -> int:
+        return await items.acount()
+
+    return app
+
+
 WHOLE_OR_NOTHING = [["contended, changed", "free, changed"], ["contended", "free"]]
 
 Cancel = Callable[[], object]
@@ -136,11 +159,12 @@ CANCELLING = pytest.mark.parametrize("cancelling", [in_a_task, in_a_cancel_scope
 
 
 @CANCELLING
+@pytest.mark.parametrize("make", [waiting_app, bare_app])
 async def test_a_cancelled_request_gives_back_its_connection_and_its_locks(
-    server_url: str, cancelling: Cancelling
+    server_url: str, cancelling: Cancelling, make: Callable[[], FastAPI]
 ) -> None:
-    open_shop(server_url, "free", "contended")
-    app = waiting_app()
+    open_shop(server_url, "free", "contended", commit_on_exit=True)
+    app = make()
     with contention(server_url) as other:
         async with cancelling(lambda: get(app, "/async")) as cancel:
             await other.until(waiting=1)

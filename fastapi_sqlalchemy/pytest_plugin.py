@@ -1,28 +1,28 @@
 """Fixtures for pytest: a test whose writes are rolled back, however they are committed.
 
-pytest imports this module wherever the package is installed, so that it imports nothing else until
-a fixture is used, and stands outside the package.  A fixture of the same name in a project's own
-`conftest.py` takes the place of the one here.
+pytest loads this module wherever the package is installed.  A fixture of the same name in a project's
+own `conftest.py` takes the place of the one here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
+from .database import SQLAlchemy
+from .scope import Scope
+from .session import Session
 
-    from fastapi_sqlalchemy import SQLAlchemy
-    from fastapi_sqlalchemy.scope import Scope
-    from fastapi_sqlalchemy.session import Session
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession  # needs greenlet
 
 __all__ = ["async_db_session", "database", "db_session", "db_transaction"]
 
-_SCOPE = pytest.StashKey["tuple[SQLAlchemy, Scope]"]()
+_SCOPE = pytest.StashKey[tuple[SQLAlchemy, Scope]]()
 
 _WAY_OUT = (
     "Put a fixture into conftest.py:\n\n"
@@ -43,8 +43,6 @@ def database() -> SQLAlchemy:
 @pytest.fixture
 def db_transaction(database: Any) -> Iterator[SQLAlchemy]:
     """The database within `db.testing()`: all that is written is rolled back."""
-    from fastapi_sqlalchemy import SQLAlchemy
-
     if not isinstance(database, SQLAlchemy):
         raise pytest.UsageError(
             "expected the fixture `database` to return a SQLAlchemy object of fastapi_sqlalchemy, "
@@ -86,8 +84,6 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Let a test that is awaited stand in its scope, whichever plugin runs it."""
     if _SCOPE not in item.stash:
         return (yield)
-    from functools import wraps
-
     database, scope = item.stash[_SCOPE]
     function: Any = item.obj  # type: ignore[attr-defined]  # of a Function, the only awaited item
 
