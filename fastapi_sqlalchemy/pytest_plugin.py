@@ -1,7 +1,7 @@
 """Fixtures for pytest: a test whose writes are rolled back, however they are committed.
 
-pytest loads this module wherever the package is installed.  A fixture of the same name in a project's
-own `conftest.py` takes the place of the one here.
+pytest loads this module wherever the package is installed.  A fixture of the same name in the
+`conftest.py` of a project takes the place of the one here.
 """
 
 from __future__ import annotations

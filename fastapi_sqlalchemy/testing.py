@@ -1,6 +1,6 @@
 """What a test asks of the statements that were sent: how many, and from where.
 
-Isolating a test is `db.testing()`; the fixtures of pytest are in `fastapi_sqlalchemy.pytest_plugin`.
+Isolating a test is `db.testing()`; the fixtures of pytest are in `pytest_plugin`.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def run(tmp_path: Path) -> Run:
         for name, source in files.items():
             (tmp_path / f"{name}.py").write_text(source)
         plain = {name: v for name, v in os.environ.items() if not name.startswith("PYTEST_")}
-        plugins = ["-p", "fastapi_sqlalchemy.pytest_plugin", "-p", "anyio"]
+        plugins = ["-p", "anyio", "-p", "fastapi_sqlalchemy.pytest_plugin"]
         return subprocess.run(
             [sys.executable, "-m", "pytest", *plugins, "-W", "error", *arguments],
             cwd=tmp_path,
