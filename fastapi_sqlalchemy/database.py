@@ -11,12 +11,12 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-import anyio
-from sqlalchemy import URL, Connection, Engine, MetaData, Table, orm
+from sqlalchemy import URL, Connection, Engine, MetaData, orm
 
 from ._home import Home, LoopHome, LoopsStandIn, ThreadHome
 from ._injection import Dependency
 from ._isolated import Isolated
+from ._schema import Tables
 from ._types import Blocking, Options, P, R
 from .base import make_base
 from .block import Block
@@ -26,7 +26,6 @@ from .hooks import Hook
 from .query import Query
 from .scope import Scope, Scopes
 from .session import Session
-from .tables import create_missing
 from .transaction import Transaction
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["SQLAlchemy", "db", "sharing"]
 
 
-class SQLAlchemy:
+class SQLAlchemy(Tables):
     """One database: its engines, its declarative base and its scopes.
 
     >>> db = SQLAlchemy("sqlite://")
@@ -482,62 +481,9 @@ class SQLAlchemy:
         session = self._scopes.here.scope.open(awaited=True)
         return await session.home.arun(function, *args, **kwargs)
 
-    def create_all(self) -> None:
-        """Create the tables of `db.Base` that are missing; several processes take turns."""
-        with self.engine.connect() as connection:
-            create_missing(connection, self.metadata)
-
-    async def acreate_all(self) -> None:
-        """Awaitable twin of `create_all`."""
-        await self._on_connection(lambda connection: create_missing(connection, self.metadata))
-
-    async def acreate_missing(self, *, patience: float | None = None) -> list[Table]:
-        """Create missing tables unless the database is under migration control.
-
-        Args:
-            patience: Seconds that the connection may take.
-
-        Returns:
-            The tables that were created.
-
-        Raises:
-            TimeoutError: It took longer.
-        """
-        return await self._on_connection(
-            lambda connection: create_missing(connection, self.metadata, unless_migrated=True),
-            patience=patience,
-        )
-
-    def drop_all(self) -> None:
-        """Drop the tables of `db.Base`, and what they hold."""
-        with self.engine.begin() as connection:
-            self.metadata.drop_all(connection)
-
-    async def adrop_all(self) -> None:
-        """Awaitable twin of `drop_all`."""
-        await self._on_connection(self._drop)
-
-    def _drop(self, connection: Connection) -> None:
-        with connection.begin():
-            self.metadata.drop_all(connection)
-
     def sends_through(self, connection: Connection) -> bool:
         """Whether a connection is one of this database's engines."""
         return self._engines.have(connection)
-
-    async def _on_connection(
-        self, work: Callable[[Connection], R], *, patience: float | None = None
-    ) -> R:
-        if self._engines.awaits:
-            async with asyncio.timeout(patience) as reaching, self.async_engine.connect() as there:
-                reaching.reschedule(None)
-                return await there.run_sync(work)
-
-        def blocking() -> R:
-            with self.engine.connect() as connection:
-                return work(connection)
-
-        return await anyio.to_thread.run_sync(blocking)
 
 
 def _check_type(option: str, given: object, kinds: type | tuple[type, ...]) -> None:

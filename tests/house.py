@@ -81,6 +81,7 @@ FLOORS = {
     "storing": 4,
     "storing_rows": 4,
     "writing": 4,
+    "_schema": 5,
     "database": 5,
     "_answers": 6,
     "_exchange": 6,
