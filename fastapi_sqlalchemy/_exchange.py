@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from ._handled import watched
 from ._late import warn_of_late_commits
 from .scope import Scope
 
@@ -34,6 +35,7 @@ class Exchange:
         "_complete",
         "_connection",
         "_failure",
+        "_handled",
         "_rollback_on",
         "_scopes",
         "_started",
@@ -44,7 +46,7 @@ class Exchange:
         self, app: ASGIApp, scopes: list[Scope], rollback_on: Callable[[int], bool]
     ) -> None:
         self._app, self._scopes, self._rollback_on = app, scopes, rollback_on
-        self._started = self._complete = False
+        self._started = self._complete = self._handled = False
         self._failure: BaseException | None = None
         self._around = sys.exception()
         self._connection: Connection = {}
@@ -52,6 +54,8 @@ class Exchange:
 
     async def run(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Run the application and end what it began."""
+        if any(each.commits_late for each in self._scopes):
+            scope = watched(scope, self._note_handled)
         self._connection, self._to_server = scope, send
         try:
             await self._app(scope, receive, self._send)
@@ -62,6 +66,9 @@ class Exchange:
             if self._failure is None:
                 raise  # closing rolls back
             await self._answer_failure(scope, receive, send)
+
+    def _note_handled(self) -> None:
+        self._handled = True
 
     async def _send(self, message: Message) -> None:
         if self._failure is not None:
@@ -94,7 +101,7 @@ class Exchange:
     async def _finish_first(self, status: int) -> None:
         """End the route's part: the response may not start before it is stored."""
         # an exception that a handler is turning into this very response is still around
-        raised = sys.exception() is not self._around
+        raised = self._handled or sys.exception() is not self._around
         commit = not raised and not self._rollback_on(status)
         try:
             for scope in self._touched():

@@ -86,6 +86,7 @@ FLOORS = {
     "_answers": 6,
     "_exchange": 6,
     "_injected": 6,
+    "_handled": 6,
     "_late": 6,
     "_tables": 6,
     "dependencies": 6,

@@ -155,11 +155,22 @@ class PassOn(BaseHTTPMiddleware):
         return await call_next(request)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="BaseHTTPMiddleware sends from another task, where the exception is not seen: below it "
-    "only a status from 400 on rolls back",
-)
+async def test_what_the_route_sets_in_the_asgi_scope_is_seen_outside(sqlite_file_url: str) -> None:
+    open_shop(sqlite_file_url)
+    app = shop_app()
+    seen: list[Any] = []
+
+    async def outside(scope: Any, receive: Any, send: Any) -> None:
+        async def note(message: Message) -> None:
+            seen.append(scope["endpoint"].__name__)
+            await send(message)
+
+        await app(scope, receive, note)
+
+    await get(outside, "/def/pen/return")
+    assert len(set(seen)) == 1
+
+
 async def test_an_exception_answered_with_200_rolls_back_above_another_middleware(
     sqlite_file_url: str,
 ) -> None:
