@@ -29,7 +29,7 @@ class TimestampMixin:
     """When the row was made and last changed, by the server's clock: `created_at`, `updated_at`.
 
     Both are there after `save()`. `updated_at` moves with every UPDATE that SQLAlchemy sends, a
-    `Query.update()` included; records that are loaded then show it after `refresh()`.
+    `Query.update()` included.
 
     >>> from fastapi_sqlalchemy import TimestampMixin
     >>> class Note(TimestampMixin, db.Base):
