@@ -211,17 +211,26 @@ class Chain(Generic[T]):
         FROM users
         LIMIT :param_1
         """
-        return self._with(self._statement.limit(count), sliced=True, limit=count)
+        return self._with(
+            self._statement.limit(count),
+            sliced=count is not None or self._offset is not None,
+            limit=count,
+        )
 
     def offset(self, count: int | None) -> Self:
-        """Skip this many; `None` forgets it.
+        """Skip this many; `None` and 0 forget it.
 
         >>> print(User.query.limit(10).offset(20))
         SELECT users.id, users.name, users.age
         FROM users
         LIMIT :param_1 OFFSET :param_2
         """
-        return self._with(self._statement.offset(count), sliced=True, offset=count)
+        skipped = None if count == 0 else count
+        return self._with(
+            self._statement.offset(skipped),
+            sliced=skipped is not None or self._limit is not None,
+            offset=skipped,
+        )
 
     def _slice(self, wanted: slice) -> Self:
         """`query[a:b]`: a part of what the query has so far, as of a list."""

@@ -1,130 +1,74 @@
 """UPDATE and DELETE of all that a query finds, as operations.
 
-A query of one table is the WHERE of the statement.  Whatever else it has, a join, a limit, a
-DISTINCT, stands in a subquery that finds the primary keys: a derived table, because MariaDB cannot
-select from the table that it changes.
+Which rows a statement has changed is what the database says.  The criteria are never evaluated for
+the records that a session holds, which may be older than their rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     ClauseElement,
+    Column,
+    ColumnClause,
     ColumnElement,
     CursorResult,
     Delete,
-    Select,
+    SelectBase,
     Table,
     Update,
     orm,
-    select,
-    tuple_,
 )
 from sqlalchemy import delete as make_delete
 from sqlalchemy import update as make_update
-from sqlalchemy.orm import LoaderCriteriaOption
-from sqlalchemy.orm.interfaces import ORMOption
 
-from ._loaded import expire, load_expired
-from ._names import mapper_of
+from ._deletion import WITH_DELETED, SoftDeletable
+from ._found import Found, Key
+from ._loaded import AT_ONCE, among_keys, loaded
 from ._operations import Send
-from .exceptions import MissingCriterionError, SeveralTablesError, UnknownNameError
+from .exceptions import (
+    SeveralTablesError,
+    UnknownNameError,
+    ValueOfAnotherTableError,
+)
+from .session import Session
 
-__all__ = ["Found", "delete", "update"]
+__all__ = ["delete", "update"]
 
-
-class Found:
-    """What a query finds, for the statement that is to change it.
-
-    Args:
-        model: What is queried, a model or an alias of one.
-        statement: Its SELECT.
-        options: Its loader options, of which the criteria count.
-        joined: Whether there are joins.
-        limited: Whether there is a limit or an offset.
-        distinct: Whether there is a DISTINCT, of whole rows or on columns.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        statement: Select[Any],
-        options: tuple[ORMOption, ...],
-        *,
-        joined: bool,
-        limited: bool,
-        distinct: bool,
-    ) -> None:
-        self.mapper = mapper_of(model)
-        self._entity, self._statement, self._limited = model, statement, limited
-        self._ordered = limited or distinct  # which rows these are depends on the order
-        grouped = bool(statement._group_by_clauses or statement._having_criteria)
-        one_table = statement.get_final_froms() == [self.mapper.local_table]
-        self._is_where = one_table and not (joined or self._ordered or grouped)
-        self._criteria = [each for each in options if isinstance(each, LoaderCriteriaOption)]
-
-    def require_criterion(self, verb: str) -> None:
-        """Refuse what means every row.
-
-        Raises:
-            MissingCriterionError: It does.
-        """
-        if self._statement.whereclause is None and not self._limited:
-            raise MissingCriterionError(verb, self.mapper.class_.__name__)
-
-    def select_for(self, statement: Update | Delete, mapper: orm.Mapper[Any]) -> Update | Delete:
-        """The statement, for these rows only.
-
-        Args:
-            statement: An UPDATE or DELETE of the model, or of an ancestor with its own table.
-            mapper: That one's.
-        """
-        statement = statement.options(*self._criteria).execution_options(
-            **self._statement.get_execution_options()
-        )
-        if not self._is_where or mapper is not self.mapper:
-            return statement.where(self._by_key(mapper))
-        where = self._statement.whereclause
-        return statement if where is None else statement.where(where)
-
-    def _by_key(self, mapper: orm.Mapper[Any]) -> ColumnElement[bool]:
-        ours = [
-            getattr(self._entity, self.mapper.get_property_by_column(column).key)
-            for column in self.mapper.primary_key
-        ]
-        rows = self._statement
-        if not self._ordered:
-            rows = rows.order_by(None).with_only_columns(*ours, maintain_column_froms=True)
-        found = rows.subquery()
-        keys = [found.corresponding_column(each.__clause_element__()) for each in ours]
-        theirs = [
-            getattr(mapper.class_, mapper.get_property_by_column(column).key)
-            for column in mapper.primary_key
-        ]
-        chosen = select(*(key for key in keys if key is not None))
-        if len(theirs) == 1:
-            return cast("ColumnElement[bool]", theirs[0].in_(chosen))
-        return tuple_(*theirs).in_(chosen)
+_AS_IT_IS: Final = {"synchronize_session": False}
+"""Records are left alone by SQLAlchemy: they are loaded again."""
 
 
 def update(
     found: Found, values: Mapping[Any, Any], *, all_rows: bool, verb: str = "update"
 ) -> Send[int]:
-    names = {_name(key): value for key, value in values.items()}
+    names = {_name(found.mapper, key): value for key, value in values.items()}
     if not names:
         raise TypeError("update() expected attributes to set, found none")
     mapper = _owner(found.mapper, names)
+    _require_own_values(mapper, names)
     if not all_rows:
         found.require_criterion(verb)
+    beside = _counting_beside(found.mapper, mapper)
+    if beside or _is_hidden_by_another_table(mapper):
+        return Send(lambda session: _update_by_keys(session, found, mapper, names, beside))
     statement = found.select_for(make_update(mapper.class_).values(names), mapper)
-    computed = {name for name, value in names.items() if _is_sql(value)}
 
     def send(session: orm.Session) -> int:
-        count = _changed(session, statement)
-        expire(session, found.mapper, computed)  # SQLAlchemy computes from what it has loaded
-        load_expired(session, found.mapper)
+        known = loaded(session, found.mapper)
+        if not known:  # nobody to tell which rows these were
+            return _changed(session, statement)
+        keys: Collection[Key]
+        if session.get_bind(mapper).dialect.update_returning:
+            returned = statement.returning(*_columns_of_key(mapper))
+            rows = session.execute(returned, execution_options=_AS_IT_IS).all()
+            keys, count = [tuple(row) for row in rows], len(rows)
+        else:
+            keys = found.locked_keys(session, known)
+            count = _changed(session, statement)
+        cast("Session", session).load_changed(known[key] for key in keys if key in known)
         return count
 
     return Send(send)
@@ -143,21 +87,112 @@ def delete(found: Found, *, all_rows: bool) -> Send[int]:
     if not all_rows:
         found.require_criterion("delete")
     statement = found.select_for(make_delete(mapper.class_), mapper)
-    return Send(lambda session: _changed(session, statement))
+
+    def send(session: orm.Session) -> int:
+        return _changed(session, statement, tell=bool(loaded(session, mapper)))
+
+    return Send(send)
 
 
-def _changed(session: orm.Session, statement: Update | Delete) -> int:
-    options = {"synchronize_session": "auto", "preserve_rowcount": True}
+def _update_by_keys(
+    session: orm.Session,
+    found: Found,
+    mapper: orm.Mapper[Any],
+    names: Mapping[str, Any],
+    beside: Collection[orm.Mapper[Any]],
+) -> int:
+    """Change rows of one table of several, and what counts the changes in the others.
+
+    Their keys are found first: no single statement changes two tables, and after one of them the
+    criteria might not find the same rows.
+    """
+    keys = list(found.locked_keys(session))
+    statements = [make_update(mapper.class_).values(names)]
+    for other in beside:  # a key that is set to itself, for the others have their `onupdate`
+        key = _columns_of_key(other)[0]
+        statements.append(make_update(other.class_).values({key: key}))
+    for start in range(0, len(keys), AT_ONCE):
+        some = keys[start : start + AT_ONCE]
+        for each, statement in zip((mapper, *beside), statements, strict=True):
+            chosen = statement.where(among_keys(tuple(_columns_of_key(each)), some))
+            # that none of them is hidden is known
+            _changed(session, chosen.execution_options(**{WITH_DELETED: True}))
+    known = loaded(session, found.mapper)
+    cast("Session", session).load_changed(known[key] for key in keys if key in known)
+    return len(keys)
+
+
+def _changed(session: orm.Session, statement: Update | Delete, *, tell: bool = False) -> int:
+    options = {"synchronize_session": "fetch" if tell else False, "preserve_rowcount": True}
     result = session.execute(statement, execution_options=options)
     return cast("CursorResult[Any]", result).rowcount
 
 
-def _name(key: Any) -> str:
-    return key if isinstance(key, str) else str(key.key)
+def _columns_of_key(mapper: orm.Mapper[Any]) -> list[ColumnElement[Any]]:
+    """The primary key as the mapper's own table has it."""
+    return [
+        next(
+            each
+            for each in mapper.get_property_by_column(column).columns
+            if each.table is mapper.local_table
+        )
+        for column in mapper.primary_key
+    ]
 
 
-def _is_sql(value: Any) -> bool:
-    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
+def _counting_beside(mapper: orm.Mapper[Any], owner: orm.Mapper[Any]) -> list[orm.Mapper[Any]]:
+    """The mappers of the other tables of a model that note a change by themselves."""
+    others = {
+        each.local_table: each
+        for each in mapper.iterate_to_root()
+        if each.local_table is not owner.local_table
+    }
+    return [
+        each
+        for table, each in others.items()
+        if any(column.onupdate is not None for column in cast("Table", table).columns)
+    ]
+
+
+def _is_hidden_by_another_table(mapper: orm.Mapper[Any]) -> bool:
+    """Whether the criterion that leaves deleted rows out is about a table of an ancestor."""
+    model = mapper.class_
+    return issubclass(model, SoftDeletable) and not any(
+        column.table is mapper.local_table for column in mapper.column_attrs["deleted_at"].columns
+    )
+
+
+def _require_own_values(mapper: orm.Mapper[Any], names: Mapping[str, Any]) -> None:
+    """Refuse SQL that would be joined with all the rows of another table.
+
+    Raises:
+        ValueOfAnotherTableError: The first of them.
+    """
+    for name, value in names.items():
+        for column in _columns_in(value):
+            if column.table is not None and column.table != mapper.local_table:
+                table = getattr(column.table, "name", str(column.table))
+                raise ValueOfAnotherTableError(mapper.class_.__name__, name, table)
+
+
+def _columns_in(value: Any) -> Iterator[ColumnClause[Any]]:
+    """The columns of an expression that are not in a subquery of its own."""
+    if hasattr(value, "__clause_element__"):
+        value = value.__clause_element__()
+    if not isinstance(value, ClauseElement) or isinstance(value, SelectBase):
+        return
+    if isinstance(value, ColumnClause):
+        yield value
+    for part in value.get_children():
+        yield from _columns_in(part)
+
+
+def _name(mapper: orm.Mapper[Any], key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    parent = getattr(key, "parent", None)  # of an attribute; an alias has the mapper within
+    ours = parent is None or mapper.isa(parent.mapper)
+    return str(key.key) if ours else str(key)
 
 
 def _owner(mapper: orm.Mapper[Any], names: Mapping[str, Any]) -> orm.Mapper[Any]:
@@ -167,7 +202,12 @@ def _owner(mapper: orm.Mapper[Any], names: Mapping[str, Any]) -> orm.Mapper[Any]
         UnknownNameError: One of the names is no column.
         SeveralTablesError: They are in several tables.
     """
-    known = set(mapper.all_orm_descriptors.keys()) - set(mapper.relationships.keys())
+    computed = {
+        name
+        for name, attribute in mapper.column_attrs.items()
+        if not isinstance(attribute.columns[0], Column)
+    }
+    known = set(mapper.all_orm_descriptors.keys()) - set(mapper.relationships.keys()) - computed
     for name in names:
         if name not in known:
             raise UnknownNameError("update", mapper.class_.__name__, name, known, kind="columns")

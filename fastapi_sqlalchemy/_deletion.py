@@ -128,7 +128,8 @@ def mark_deleted(session: orm.Session, record: SoftDeletable) -> list[SoftDeleta
         raise exc.InvalidRequestError(
             f"expected a saved {type(record).__name__} to delete, found one without a row"
         )
-    session.add(record)
+    if record not in session:
+        session.add(record)
     now = datetime.now(UTC)
     with session.no_autoflush:
         marked = list(_with_dependents(session, record, set()))

@@ -160,6 +160,10 @@ class Restorer:
                 set_committed_value(record, key, original)
                 setattr(record, key, value)
 
+    def unsaved(self, state: orm.InstanceState[Any]) -> Collection[str]:
+        """What was set on a record and could not be saved."""
+        return self._unsaved.get(state, {}).keys()
+
     def drop(self, record: object, names: Collection[str] | None) -> None:
         """After a record was loaded again: its changes that failed are not wanted any more.
 

@@ -12,6 +12,7 @@ from typing import Any
 from . import _changes
 from ._chain import Chain
 from ._deletion import deletion_of
+from ._found import Found
 from ._operations import Send
 from ._types import T
 
@@ -28,8 +29,8 @@ class BulkWrites(Chain[T]):
     ) -> int:
         """Set columns of every row that is found, in one UPDATE.
 
-        Values may be SQL, and keys may be attributes. Where the query has more than a WHERE, its
-        rows are found by a subquery.
+        Values may be SQL about the row, and keys may be attributes. Where the query has more than a
+        WHERE, its rows are found by a subquery. Loaded records of these rows are loaded again.
 
         >>> with echo():
         ...     User.query.filter(User.age > 40).update(age=User.age + 1)
@@ -48,6 +49,7 @@ class BulkWrites(Chain[T]):
             MissingCriterionError: The query has neither a criterion nor a limit.
             TypeError: Nothing is to be set.
             UnknownNameError: A name is no column of the model.
+            ValueOfAnotherTableError: A value reads another table, and not by a subquery.
             SeveralTablesError: The columns are in several tables (joined-table inheritance).
             IntegrityError: The database refused the change (`sqlalchemy.exc`); nothing was changed.
         """
@@ -98,8 +100,8 @@ class BulkWrites(Chain[T]):
             return _changes.delete(self._alive()._found(), all_rows=all_rows)
         return _changes.update(self._found(), marks, all_rows=all_rows, verb="delete")
 
-    def _found(self) -> _changes.Found:
-        return _changes.Found(
+    def _found(self) -> Found:
+        return Found(
             self._model,
             self._statement,
             self._options,

@@ -53,6 +53,7 @@ __all__ = [
     "UniqueViolation",
     "UnknownNameError",
     "UpsertUnsupportedError",
+    "ValueOfAnotherTableError",
     "answer",
     "answered",
 ]
@@ -333,6 +334,22 @@ class SeveralTablesError(FastAPISQLAlchemyError, exc.InvalidRequestError):
         super().__init__(
             f"{verb}() expected the rows of one table, found those of {model}: "
             f"{', '.join(self.tables)}.\n\n{way_out}"
+        )
+
+
+class ValueOfAnotherTableError(FastAPISQLAlchemyError, exc.InvalidRequestError):
+    """A value of `Query.update()` is SQL that reads a table which the UPDATE does not change.
+
+    `model` is the model's name, `name` the attribute to be set, `table` what its value reads.
+    """
+
+    def __init__(self, model: str, name: str, table: str) -> None:
+        self.model, self.name, self.table = model, name, table
+        super().__init__(
+            f"update() expected a value for {model}.{name} from the row that is changed, found one "
+            f"that reads `{table}`, which the UPDATE would join with every row.\n\n"
+            "Let a subquery find it: `select(Other.value).where(Other.id == "
+            f"{model}.other_id).scalar_subquery()`."
         )
 
 

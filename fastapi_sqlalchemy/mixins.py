@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, event, orm, text
+from sqlalchemy import Connection, Integer, Uuid, event, inspect, orm, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from . import _records
@@ -29,7 +29,7 @@ class TimestampMixin:
     """When the row was made and last changed, by the server's clock: `created_at`, `updated_at`.
 
     Both are there after `save()`. `updated_at` moves with every UPDATE that SQLAlchemy sends, a
-    `Query.update()` included; records that are loaded then show it after `refresh()`.
+    `Query.update()` included.
 
     >>> from fastapi_sqlalchemy import TimestampMixin
     >>> class Note(TimestampMixin, db.Base):
@@ -218,3 +218,14 @@ def _lock_by_version(mapper: orm.Mapper[Any], model: type[VersionedMixin]) -> No
 def _load_moments(mapper: orm.Mapper[Any], model: type[TimestampMixin]) -> None:
     # with the UPDATE: read later, they would be a lazy load, which nobody can await
     mapper.eager_defaults = True
+
+
+@event.listens_for(TimestampMixin, "before_update", propagate=True)
+def _move_moment(mapper: orm.Mapper[Any], _: Connection, record: TimestampMixin) -> None:
+    # columns of a second table are an UPDATE of that one alone, but for a version in the first
+    if len(mapper.tables) == 1 or mapper.version_id_col is not None:
+        return
+    session = orm.object_session(record)
+    changed = session is not None and session.is_modified(record, include_collections=False)
+    if changed and not inspect(record, raiseerr=True).attrs.updated_at.history.has_changes():
+        record.updated_at = utcnow()

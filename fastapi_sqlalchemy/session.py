@@ -17,7 +17,7 @@ from sqlalchemy.orm import SessionTransaction
 from . import sqlite
 from ._carried import CarriedSession
 from ._cleanup import never_hiding
-from ._loaded import load_expired_of
+from ._loaded import load_again, load_expired_of
 from ._operations import Operation, Read, Send, Write
 from ._shield import uninterrupted
 from ._types import R
@@ -134,6 +134,10 @@ class Session(CarriedSession):
         """Flush between statements: a failure after it gives these records back as well."""
         self._restorer.note(self)
         self.flush()
+
+    def load_changed(self, states: Iterable[orm.InstanceState[Any]]) -> None:
+        """Load records of rows that a statement has changed, but for what could not be saved."""
+        load_again(self, {state: self._restorer.unsaved(state) for state in states})
 
     def account_for_inserted(self, records: Iterable[Any], rows: Iterable[dict[str, Any]]) -> None:
         """Let a rollback take back records that an INSERT has returned.

@@ -63,6 +63,7 @@ FLOORS = {
     "_creation": 3,
     "_eager": 3,
     "_explain": 3,
+    "_found": 3,
     "_reading": 3,
     "_records": 3,
     "_rows": 3,

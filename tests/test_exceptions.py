@@ -151,6 +151,7 @@ def test_an_error_is_one_of_the_package(error: Exception) -> None:
         ("RowError", ValueError),
         ("MissingCriterionError", exc.InvalidRequestError),
         ("SeveralTablesError", exc.InvalidRequestError),
+        ("ValueOfAnotherTableError", exc.InvalidRequestError),
         ("ConflictTargetError", exc.InvalidRequestError),
         ("ConflictTargetError", ValueError),
         ("UpsertUnsupportedError", NotImplementedError),

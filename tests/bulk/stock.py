@@ -8,9 +8,9 @@ kind, a key of two columns, and both kinds of inheritance.
 import itertools
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, select, text
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 from fastapi_sqlalchemy import ModelBase, SQLAlchemy
 from tests.verbs import Verb
@@ -33,6 +33,7 @@ class Store(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     city: Mapped[str] = mapped_column(String(50), unique=True)
+    shout: Mapped[str] = column_property(func.upper(city))
     items: Mapped[list["Item"]] = relationship(back_populates="store", order_by="Item.id")
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import func, inspect
+from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import aliased
 
 from fastapi_sqlalchemy import Query
@@ -13,6 +13,7 @@ from fastapi_sqlalchemy.exceptions import (
     MissingCriterionError,
     SeveralTablesError,
     UnknownNameError,
+    ValueOfAnotherTableError,
 )
 from tests.bulk.conftest import Around
 from tests.bulk.stock import Animal, Car, Cat, Item, Shelf, Store, Vehicle, db, put, rows
@@ -269,3 +270,48 @@ def test_what_stands_in_several_tables_is_refused_by_name(verb: Verb) -> None:
             with pytest.raises(SeveralTablesError, match="cars, vehicles"):
                 verb(model.query, "delete", all_rows=True)
     assert statements == []
+
+
+def test_a_value_of_another_table_is_refused_by_name(verb: Verb) -> None:
+    stores(verb)
+    joined = Item.query.join(Item.store).filter_by(city="Oslo")
+    with verb.scope(db), sent() as statements:
+        for value in (Store.id, Store.id + Item.amount, func.length(Store.city)):
+            with pytest.raises(ValueOfAnotherTableError) as caught:
+                verb(joined, "update", {Item.amount: value})
+            error = caught.value
+            assert (error.model, error.name, error.table) == ("Item", "amount", "stores")
+    assert statements == []
+    with verb.scope(db), pytest.raises(ValueOfAnotherTableError, match="vehicles"):
+        verb(Car.query, "update", {"seats": Car.wheels + 1}, all_rows=True)
+
+
+def test_a_value_may_ask_another_table_in_a_subquery(verb: Verb) -> None:
+    stores(verb)
+    city = select(Store.city).where(Store.id == Item.store_id).scalar_subquery()
+    with verb.scope(db):
+        query = Item.query.join(Item.store).filter_by(city="Oslo")
+        assert verb(query, "update", {Item.label: city}) == 2
+    assert rows(Item.sku, Item.label) == [("a", "Oslo"), ("b", "Oslo"), ("c", None)]
+
+
+def test_an_attribute_of_another_model_is_no_column_of_this_one(verb: Verb) -> None:
+    stores(verb)
+    with verb.scope(db), pytest.raises(UnknownNameError, match=r"`Store\.id`"):
+        verb(Item.query.join(Item.store).filter_by(city="Oslo"), "update", {Store.id: 5})
+
+
+def test_a_column_that_is_an_expression_cannot_be_set(verb: Verb) -> None:
+    with verb.scope(db), pytest.raises(UnknownNameError, match="`shout`"):
+        verb(Store.query, "update", shout="X", all_rows=True)
+
+
+@pytest.mark.parametrize("act", [("update", {"label": "x"}), ("delete",)])
+def test_a_limit_that_is_none_is_no_limit(verb: Verb, act: tuple[Any, ...]) -> None:
+    put(verb, 1)
+    query = Item.query
+    with verb.scope(db):
+        for whole in (query.limit(None), query.offset(None), query.offset(0), query.limit(3)[0:]):
+            with pytest.raises(MissingCriterionError):
+                verb(whole.limit(None), *act)
+        assert verb(query.limit(3).offset(0), *act) == 1

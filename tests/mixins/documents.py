@@ -39,6 +39,28 @@ class Note(TimestampMixin, Base):
     text: Mapped[str] = mapped_column(String(50))
 
 
+class Paper(TimestampMixin, Base):
+    """With its moments in the first of two tables, and no version beside them."""
+
+    __tablename__ = "papers"
+    __mapper_args__ = {  # noqa: RUF012 - see Account
+        "polymorphic_on": "kind",
+        "polymorphic_identity": "paper",
+    }
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    title: Mapped[str | None] = mapped_column(String(50))
+
+
+class Report(Paper):
+    __tablename__ = "reports"
+    __mapper_args__ = {"polymorphic_identity": "report"}  # noqa: RUF012 - see Account
+
+    id: Mapped[int] = mapped_column(ForeignKey("papers.id"), primary_key=True)
+    pages: Mapped[int | None] = mapped_column(unique=True)
+
+
 class Event(UUIDMixin, Base):
     __tablename__ = "events"
 

@@ -19,7 +19,7 @@ from fastapi_sqlalchemy.exceptions import (
     StaleRecordError,
     UniqueViolation,
 )
-from tests.mixins.documents import Article, Author, Comment, Page
+from tests.mixins.documents import Article, Author, Comment, Page, Video
 from tests.statements import sent, verbs_of
 from tests.transactions.tools import Spoilt, spoilt
 from tests.verbs import Verb
@@ -380,3 +380,60 @@ def test_all_that_a_query_finds_is_really_deleted_by_force(
         comments = Comment.query.filter_by(article_id=article.id)
         assert verb(comments, "delete", force=True) == 2
     assert rows(db, Comment) == 0
+
+
+def test_force_deletes_only_what_the_query_finds(
+    verb: Verb, db: SQLAlchemy, article: Article
+) -> None:
+    with verb.scope(db):
+        verb(Comment.query.filter_by(body="one"), "delete")
+        every = Comment.query.filter(Comment.body.in_(["one", "two"]))
+        assert verb(every.order_by(Comment.id).limit(1), "delete", force=True) == 1
+        assert rows(db, Comment) == 1
+        assert verb(every, "delete", force=True) == 0
+        assert verb(every.only_deleted(), "delete", force=True) == 1
+    assert rows(db, Comment) == 0
+
+
+def test_deleted_records_are_updated_where_the_query_finds_them(
+    verb: Verb, db: SQLAlchemy, article: Article
+) -> None:
+    with verb.scope(db):
+        gone = verb(Comment.query.filter_by(body="one"), "one")
+        verb(gone, "delete")
+        assert verb(Comment.query, "update", body="seen", all_rows=True) == 1
+        assert verb(Comment.query.only_deleted(), "update", body="hidden") == 1
+        assert (gone.body, gone.deleted_at is not None) == ("hidden", True)
+        assert verb(Comment.query.with_deleted(), "update", body="every", all_rows=True) == 2
+        limited = Comment.query.execution_options(with_deleted=True).order_by(Comment.id).limit(1)
+        assert verb(limited, "update", body="first") == 1
+        assert gone.body == "first"
+        assert verb(Comment.query.only_deleted(), "update", deleted_at=None) == 1
+        assert verb(Comment.query, "count") == 2
+
+
+def test_loaded_records_know_that_a_query_deleted_them(
+    verb: Verb, db: SQLAlchemy, article: Article
+) -> None:
+    with verb.scope(db):
+        comments = verb(Comment.query, "all")
+        assert verb(Comment.query.filter_by(article_id=article.id), "delete") == 2
+        with sent() as statements:
+            assert all(each.deleted_at is not None and each.body for each in comments)
+        assert statements == []
+
+
+def test_the_second_table_of_a_model_is_updated_by_itself(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        kept, gone = (verb(Video, "new", seconds=1) for _ in range(2))
+        verb(gone, "delete")
+        assert verb(Video.query.filter_by(seconds=1), "update", seconds=2) == 1
+        assert kept.seconds == 2
+        assert verb(verb(gone, "refresh"), "restore").seconds == 1
+        verb(gone, "delete")
+        with sent() as statements:
+            assert verb(Video.query.only_deleted(), "update", seconds=3) == 1
+        updates = [each for each in statements if each.startswith("UPDATE")]
+        assert len(updates) == 1
+        assert "media" not in updates[0]
+        assert gone.seconds == 3

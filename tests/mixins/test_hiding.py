@@ -323,3 +323,17 @@ def test_another_database_is_not_looked_at(verb: Verb) -> None:
     with blog.created(blog.db, "sqlite://") as other, verb.scope(other):
         verb(blog.User, "new", email="a@x")
         assert verb(blog.User.query, "count") == 1
+
+
+def test_the_parts_of_a_union_find_what_they_find_alone(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        verb(Article, "new", title="other")
+        here, gone = Article.query.filter_by(title="here"), Article.query.only_deleted()
+        alive = Article.query.filter(Article.title != "here")
+        for whole in (here.union(gone), gone.union(here), gone.union_all(here)):
+            assert titles(verb(whole, "all")) == ["gone", "here"]
+            assert verb(whole, "count") == 2
+        every = Article.query.with_deleted().filter_by(title="gone")
+        for whole in (every.union(alive), alive.union(every), alive.limit(9).union(every)):
+            assert titles(verb(whole, "all")) == ["gone", "other"]
+        assert titles(verb(here.union(alive), "all")) == ["here", "other"]

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from fastapi_sqlalchemy import SQLAlchemy
-from tests.mixins.documents import Account, Company, Note, Person
+from fastapi_sqlalchemy.exceptions import UniqueViolation
+from tests.mixins.documents import Account, Company, Note, Person, Report
 from tests.statements import sent, verbs_of
 from tests.verbs import Verb
 
@@ -137,3 +138,36 @@ def test_a_change_is_one_round_trip_where_the_server_can_answer_it(postgres_url:
         with sent() as statements:
             note.update(text="second")
         assert verbs_of(statements) == ["UPDATE"]
+
+
+def test_a_change_in_the_second_table_moves_the_moment_in_the_first(
+    verb: Verb, db: SQLAlchemy
+) -> None:
+    with verb.scope(db):
+        report = verb(Report, "new", title="A", pages=1)
+        made = report.updated_at
+        past = datetime(2001, 1, 1, tzinfo=UTC)
+        verb(report, "update", updated_at=past, pages=2)
+        assert report.updated_at == past
+        verb(report, "save")
+        assert report.updated_at == past
+        with sent() as statements:
+            verb(report, "update", pages=3)
+        assert "UPDATE papers" in "".join(statements)
+        with sent() as statements:
+            assert report.updated_at >= made
+        assert statements == []
+        verb(report, "update", updated_at=past)
+        assert verb(Report.query.filter_by(pages=3), "update", pages=4) == 1
+        assert (report.updated_at >= made, report.pages) == (True, 4)
+
+
+def test_a_refused_change_in_the_second_table_leaves_the_moment(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        report, other = (verb(Report, "new", pages=pages) for pages in (1, 2))
+        made = report.updated_at
+        with pytest.raises(UniqueViolation):
+            verb(report, "update", pages=other.pages)
+        with sent() as statements:
+            assert (report.updated_at, report.pages) == (made, 1)
+        assert statements == []

@@ -290,3 +290,64 @@ def test_an_upsert_counts_the_version(verb: Verb, db: SQLAlchemy) -> None:
         found = verb(Page, "upsert", rows, returning=True)
         assert [(each.text, each.version_id) for each in found] == [("second", 2), ("new", 1)]
         assert verb(page, "update", text="third").version_id == 3
+
+
+def test_who_updates_by_a_statement_does_not_save_over_others_unseen(
+    verb: Verb, db: SQLAlchemy
+) -> None:
+    with verb.scope(db):
+        mine = verb(Page, "new", text="first")
+        change(db, mine, "theirs")
+        assert verb(Page.query.filter_by(id=mine.id), "update", book_id=None) == 1
+        with sent() as statements:
+            assert (mine.text, mine.version_id) == ("theirs", 3)
+        assert statements == []
+        assert verb(mine, "update", text=f"{mine.text} and mine").version_id == 4
+    assert texts(db) == ["theirs and mine"]
+
+
+def test_a_statement_that_finds_nothing_leaves_the_old_version(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        mine = verb(Page, "new", text="first")
+        change(db, mine, "theirs")
+        assert verb(Page.query.filter_by(text="first"), "update", text="second") == 0
+        assert (mine.text, mine.version_id) == ("first", 1)
+        with pytest.raises(StaleRecordError):
+            verb(mine, "update", text="mine")
+    assert texts(db) == ["theirs"]
+
+
+def test_a_statement_about_the_second_table_counts_in_the_first(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        mine = verb(Company, "new", name="A", number=1)
+        other = verb(Company, "new", name="B", number=2)
+        before = mine.updated_at
+        with db():
+            assert Company.query.filter_by(number=1).update(number=5) == 1
+        with pytest.raises(StaleRecordError):
+            verb(mine, "update", number=9)
+        assert verb(mine, "refresh").updated_at > before
+        assert (mine.number, mine.version_id, verb(other, "refresh").version_id) == (5, 2, 1)
+
+
+def test_a_statement_about_the_second_table_may_ask_for_what_it_changes(
+    verb: Verb, db: SQLAlchemy
+) -> None:
+    with verb.scope(db):
+        mine = verb(Company, "new", name="A", number=1)
+        claim = Company.query.filter_by(number=1, version_id=1)
+        with sent() as statements:
+            assert verb(claim, "update", number=Company.number + 1) == 1
+        assert [each for each in verbs_of(statements) if each == "UPDATE"] == ["UPDATE", "UPDATE"]
+        assert (mine.number, mine.version_id) == (2, 2)
+        assert verb(claim, "update", number=9) == 0
+        assert verb(Company.query.order_by("number").limit(1), "update", number=3) == 1
+        assert verb(mine, "update", number=4).version_id == 4
+
+
+def test_a_statement_about_the_first_table_is_one_update(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db):
+        verb(Company, "new", name="A", number=1)
+    with verb.scope(db), sent() as statements:
+        assert verb(Company.query.filter_by(number=1), "update", name="B") == 1
+    assert verbs_of(statements) == ["UPDATE"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
 from fastapi_sqlalchemy import Query, SQLAlchemy
@@ -305,6 +306,8 @@ TERMINALS: dict[str, tuple[Any, ...]] = {
 def test_a_statement_is_sent_with_the_execution_options_of_the_query(
     verb: Verb, db: SQLAlchemy, query: Query[User], terminal: str
 ) -> None:
+    if terminal == "get":
+        query = query.limit(None).offset(None)
     found: list[object] = []
 
     def note(*arguments: Any) -> None:
@@ -317,3 +320,8 @@ def test_a_statement_is_sent_with_the_execution_options_of_the_query(
     finally:
         event.remove(db.engine.__class__, "before_cursor_execute", note)
     assert set(found) == {"ours"}
+
+
+def test_get_is_refused_of_a_part_of_the_records(verb: Verb, db: SQLAlchemy) -> None:
+    with verb.scope(db), pytest.raises(InvalidRequestError, match=r"without `limit\(\)`"):
+        verb(by_name.limit(2), "get", 1)
