@@ -16,7 +16,9 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Dialect,
+    ScalarSelect,
     Select,
+    SelectBase,
     and_,
     false,
     literal,
@@ -25,7 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.default import StrCompileDialect
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.sql import operators
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql import operators, visitors
 
 from ._comparing import MYSQL, comparable, fits
 from ._cursors import fingerprint
@@ -136,7 +139,8 @@ class Keyset:
                 )
             # the column of an outer join is NULL where nothing matched
             own = isinstance(column, Column) and column.table in mapper.tables
-            terms.append(replace(term, nullable=column.nullable if own else True))
+            nullable = column.nullable if own else True
+            terms.append(replace(term, expression=_selectable(column, mapper), nullable=nullable))
         terms += [Term(key, nullable=False) for key in tie_break(model, statement)]
         return cls(model, tuple(terms))
 
@@ -233,12 +237,30 @@ def _term(statement: Select[Any], clause: Any) -> Term:
             named = statement.selected_columns.get(clause.element)
             if named is not None:
                 return Term(named, descending, nulls_first)
-        elif kind not in _WRAPPERS:
+        elif kind not in _WRAPPERS or isinstance(clause, ScalarSelect):
             break
         if not hasattr(clause, "element") or isinstance(clause.element, str):
             break
         clause = clause.element
     return Term(clause, descending, nulls_first)
+
+
+def _selectable(expression: ColumnElement[Any], mapper: Mapper[Any]) -> ColumnElement[Any]:
+    """The expression without the subclasses of the model whose columns are in it.
+
+    To select a column of a subclass is to ask for records of that class: SQLAlchemy would join its
+    table once more, or leave out the records of other classes.
+    """
+    tables = {table for each in mapper.self_and_descendants for table in each.tables}
+
+    def plain(element: Any, **_: Any) -> Any:
+        if isinstance(element, SelectBase):
+            return element  # its entities stay, and the criteria that come with them
+        foreign = isinstance(element, Column) and not mapper.columns.contains_column(element)
+        return element.table.c[element.key] if foreign and element.table in tables else None
+
+    found: ColumnElement[Any] = visitors.replacement_traverse(expression, {}, plain)
+    return found
 
 
 def _sql(expression: ColumnElement[Any]) -> str:
