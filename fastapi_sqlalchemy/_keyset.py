@@ -34,7 +34,7 @@ from ._comparing import MYSQL, comparable, fits
 from ._cursors import fingerprint
 from ._names import mapper_of
 
-__all__ = ["Keyset", "key_of", "tie_break"]
+__all__ = ["Keyset", "key_of", "whole_order"]
 
 _NULLS_LARGEST: Final = ("postgresql", "oracle")
 _MODIFIERS: Final = (
@@ -141,7 +141,7 @@ class Keyset:
             own = isinstance(column, Column) and column.table in mapper.tables
             nullable = column.nullable if own else True
             terms.append(replace(term, expression=_selectable(column, mapper), nullable=nullable))
-        terms += [Term(key, nullable=False) for key in tie_break(model, statement)]
+        terms += [Term(key, nullable=False) for key in _tie_break(model, statement)]
         return cls(model, tuple(terms))
 
     @property
@@ -214,7 +214,18 @@ def key_of(model: type[Any]) -> list[ColumnElement[Any]]:
     return [getattr(model, name).expression for name in names]
 
 
-def tie_break(model: type[Any], statement: Select[Any]) -> list[ColumnElement[Any]]:
+def whole_order(model: type[Any], statement: Select[Any], dialect: Dialect) -> list[Any]:
+    """The ORDER BY of a statement, text too, and the primary key to tell equals apart."""
+    order: list[Any] = []
+    for clause in statement._order_by_clauses:
+        term = _term(statement, clause)
+        column = term.expression
+        says_nulls = term.nulls_first is not None and isinstance(column, ColumnElement)
+        order += term.order(dialect, column) if says_nulls else [clause]
+    return order + _tie_break(model, statement)
+
+
+def _tie_break(model: type[Any], statement: Select[Any]) -> list[ColumnElement[Any]]:
     """What is left of the primary key to sort by, so that the order of equals is known."""
     terms = _terms(statement)
     return [key for key in key_of(model) if not any(key.compare(t.expression) for t in terms)]
