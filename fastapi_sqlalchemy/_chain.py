@@ -338,7 +338,8 @@ class Chain(Generic[T]):
         Args:
             nowait: Raise where a row is locked already, rather than wait.
             read: Let others read the rows (FOR SHARE).
-            of: The models or columns whose rows to lock, where several are joined.
+            of: The models or columns whose rows to lock, where several are joined; PostgreSQL
+                wants it beside an outer join, such as an eager load makes.
             skip_locked: Leave rows out that are locked already.
             key_share: Let others refer to the rows, on PostgreSQL (FOR NO KEY UPDATE).
         """

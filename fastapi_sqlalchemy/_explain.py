@@ -27,7 +27,10 @@ class _Explain(Executable, ClauseElement):
 @compiles(_Explain)
 def _compile(element: _Explain, compiler: Any, **options: Any) -> str:
     words = "EXPLAIN QUERY PLAN " if compiler.dialect.name == "sqlite" else "EXPLAIN "
-    return words + str(compiler.process(element.statement, **options))
+    explained = str(compiler.process(element.statement, **options))
+    # else the plan would be read by the types of the query's columns; there is no public way
+    compiler._result_columns = []
+    return words + explained
 
 
 def explained(statement: AnySelect) -> Read[str]:

@@ -16,7 +16,9 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Dialect,
+    ScalarSelect,
     Select,
+    SelectBase,
     and_,
     false,
     literal,
@@ -25,13 +27,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.default import StrCompileDialect
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.sql import operators
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql import operators, visitors
 
 from ._comparing import MYSQL, comparable, fits
 from ._cursors import fingerprint
 from ._names import mapper_of
 
-__all__ = ["Keyset", "key_of", "tie_break"]
+__all__ = ["Keyset", "key_of", "whole_order"]
 
 _NULLS_LARGEST: Final = ("postgresql", "oracle")
 _MODIFIERS: Final = (
@@ -136,8 +139,9 @@ class Keyset:
                 )
             # the column of an outer join is NULL where nothing matched
             own = isinstance(column, Column) and column.table in mapper.tables
-            terms.append(replace(term, nullable=column.nullable if own else True))
-        terms += [Term(key, nullable=False) for key in tie_break(model, statement)]
+            nullable = column.nullable if own else True
+            terms.append(replace(term, expression=_selectable(column, mapper), nullable=nullable))
+        terms += [Term(key, nullable=False) for key in _tie_break(model, statement)]
         return cls(model, tuple(terms))
 
     @property
@@ -210,7 +214,18 @@ def key_of(model: type[Any]) -> list[ColumnElement[Any]]:
     return [getattr(model, name).expression for name in names]
 
 
-def tie_break(model: type[Any], statement: Select[Any]) -> list[ColumnElement[Any]]:
+def whole_order(model: type[Any], statement: Select[Any], dialect: Dialect) -> list[Any]:
+    """The ORDER BY of a statement, text too, and the primary key to tell equals apart."""
+    order: list[Any] = []
+    for clause in statement._order_by_clauses:
+        term = _term(statement, clause)
+        column = term.expression
+        says_nulls = term.nulls_first is not None and isinstance(column, ColumnElement)
+        order += term.order(dialect, column) if says_nulls else [clause]
+    return order + _tie_break(model, statement)
+
+
+def _tie_break(model: type[Any], statement: Select[Any]) -> list[ColumnElement[Any]]:
     """What is left of the primary key to sort by, so that the order of equals is known."""
     terms = _terms(statement)
     return [key for key in key_of(model) if not any(key.compare(t.expression) for t in terms)]
@@ -233,12 +248,30 @@ def _term(statement: Select[Any], clause: Any) -> Term:
             named = statement.selected_columns.get(clause.element)
             if named is not None:
                 return Term(named, descending, nulls_first)
-        elif kind not in _WRAPPERS:
+        elif kind not in _WRAPPERS or isinstance(clause, ScalarSelect):
             break
         if not hasattr(clause, "element") or isinstance(clause.element, str):
             break
         clause = clause.element
     return Term(clause, descending, nulls_first)
+
+
+def _selectable(expression: ColumnElement[Any], mapper: Mapper[Any]) -> ColumnElement[Any]:
+    """The expression without the subclasses of the model whose columns are in it.
+
+    To select a column of a subclass is to ask for records of that class: SQLAlchemy would join its
+    table once more, or leave out the records of other classes.
+    """
+    tables = {table for each in mapper.self_and_descendants for table in each.tables}
+
+    def plain(element: Any, **_: Any) -> Any:
+        if isinstance(element, SelectBase):
+            return element  # its entities stay, and the criteria that come with them
+        foreign = isinstance(element, Column) and not mapper.columns.contains_column(element)
+        return element.table.c[element.key] if foreign and element.table in tables else None
+
+    found: ColumnElement[Any] = visitors.replacement_traverse(expression, {}, plain)
+    return found
 
 
 def _sql(expression: ColumnElement[Any]) -> str:

@@ -68,7 +68,7 @@ def _asked(
     check_criteria(verb, model, eq)
     keys = [value for value in criteria if not _is_criterion(value)]
     if not keys:
-        return matching(model, criteria, eq), keys
+        return matching(verb, model, criteria, eq), keys
     if len(criteria) > 1 or eq:
         raise TypeError(
             f"{name} expected either one primary key or criteria, found both; "
@@ -86,7 +86,22 @@ def _is_criterion(value: Any) -> bool:
     return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
 
 
-def matching(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Query[T]:
+def matching(
+    verb: str, model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]
+) -> Query[T]:
+    """The query that the criteria make.
+
+    Raises:
+        TypeError: One is a value, such as a primary key.
+    """
+    check_criteria(verb, model, eq)
+    for value in criteria:
+        if not _is_criterion(value):
+            raise TypeError(
+                f"{model.__name__}.{verb}() expected criteria such as `{model.__name__}.id == 1`, "
+                f"found a value of type {type(value).__name__}: by its primary key a record is "
+                f"found with `{model.__name__}.get(...)`"
+            )
     return query_of(model).filter(*criteria).filter_by(**eq)
 
 

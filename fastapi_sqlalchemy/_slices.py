@@ -73,20 +73,24 @@ class Slice(Generic[T]):
         sorts = _labelled("sort", self.keyset.columns(dialect))
         order = self.keyset.order(dialect)
         nth = func.row_number().over(partition_by=key, order_by=order).label("nth")
-        rows = (
+        found = (
             self.chain._statement.with_only_columns(
                 *_labelled("key", key), *sorts, nth, maintain_column_froms=True
             )
             .order_by(None)
             .order_by(*(order if self.chain._distinct else ()))  # DISTINCT ON keeps the first
-            .subquery()
         )
+        # what is locked are the rows that are read; there is no public way to take it back
+        found._for_update_arg = None
+        rows = found.subquery()
         places = [rows.c[sort.name] for sort in sorts]
         keys = [rows.c[f"key_{number}"] for number in range(len(key))]
         first = rows.select().with_only_columns(*keys).where(rows.c.nth == 1)
-        part = self._cut(first, dialect, places, self._direction.order(dialect, places)).subquery()
-        found = (column == part.c[f"key_{number}"] for number, column in enumerate(key))
-        statement = self.chain.statement.order_by(None).add_columns(*sorts).where(*found)
+        cut = self._cut(first, dialect, places, self._direction.order(dialect, places))
+        # PostgreSQL would lock the rows of a subquery in FROM too, and refuses numbered ones
+        part = cut.cte("part") if self.chain._locked else cut.subquery()
+        same = (column == part.c[f"key_{number}"] for number, column in enumerate(key))
+        statement = self.chain.statement.order_by(None).add_columns(*sorts).where(*same)
         return statement.order_by(*order)
 
     def _cut(

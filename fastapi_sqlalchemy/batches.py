@@ -50,13 +50,16 @@ class Batches(Chain[T]):
             InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
             ValueError: There can be no such batch.
         """
-        return _each(self.in_batches(batch, progress=progress))
+        check_size("batch", batch)
+        return _each(self._here(self._first_batch("find_each", batch), progress))
 
     async def afind_each(
         self, batch: int = 1000, *, progress: Progress | None = None
     ) -> AsyncIterator[T]:
         """Awaitable twin of `find_each`."""
-        async for records in self.ain_batches(batch, progress=progress):
+        check_size("batch", batch)
+        first = self._first_batch("find_each", batch)
+        async for records in self._abatches(first, progress):
             records.reverse()
             while records:  # none of them is kept until the next ones come
                 yield records.pop()
@@ -83,7 +86,10 @@ class Batches(Chain[T]):
             InvalidRequestError: The query is sorted by text, or has a limit or offset of its own.
             ValueError: There can be no such batch.
         """
-        first = self._first_batch(size)
+        check_size("size", size)
+        return self._here(self._first_batch("in_batches", size), progress)
+
+    def _here(self, first: Slice[T], progress: Progress | None) -> Iterator[list[T]]:
         self._runner.require_session()  # a missing one is told here, not in the loop
         return self._batches(first, progress)
 
@@ -92,33 +98,41 @@ class Batches(Chain[T]):
         total, done = 0 if progress is None else run(self._total()), 0
         while part is not None:
             records, part = run(_batch(part))
-            done += len(records)
+            met = len(records)
+            done += met
             if records:
                 yield records
             del records  # before the next ones come
-            if progress is not None:
+            if progress is not None and (met or not done):
                 progress(done, total)
 
     async def ain_batches(
         self, size: int = 1000, *, progress: Progress | None = None
     ) -> AsyncIterator[list[T]]:
         """Awaitable twin of `in_batches`."""
-        part: Slice[T] | None = self._first_batch(size)
+        check_size("size", size)
+        async for records in self._abatches(self._first_batch("in_batches", size), progress):
+            yield records
+            del records
+
+    async def _abatches(
+        self, part: Slice[T] | None, progress: Progress | None
+    ) -> AsyncIterator[list[T]]:
         run = self._runner.arun
         total, done = 0 if progress is None else await run(self._total()), 0
         while part is not None:
             records, part = await run(_batch(part))
-            done += len(records)
+            met = len(records)
+            done += met
             if records:
                 yield records
             del records
-            if progress is not None:
+            if progress is not None and (met or not done):
                 progress(done, total)
 
-    def _first_batch(self, size: int) -> Slice[T]:
-        check_size("size", size)
-        self._refuse_slice("in_batches")
-        return Slice(self, Keyset.of("in_batches", self._model, self._statement), limit=size)
+    def _first_batch(self, verb: str, size: int) -> Slice[T]:
+        self._refuse_slice(verb)
+        return Slice(self, Keyset.of(verb, self._model, self._statement), limit=size)
 
     def _total(self) -> Read[int]:
         statement = self._counted()

@@ -133,14 +133,15 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
         [<User id=2>]
 
         Raises:
+            TypeError: A primary key was given: `get()` takes one.
             UnknownNameError: A keyword is no attribute of the model.
         """
-        return _records.matching(cls, criteria, eq).all()
+        return _records.matching("get_all", cls, criteria, eq).all()
 
     @classmethod
     async def aget_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
         """Awaitable twin of `get_all`."""
-        return await _records.matching(cls, criteria, eq).aall()
+        return await _records.matching("get_all", cls, criteria, eq).aall()
 
     @classmethod
     def get_one(cls, *criteria: Any, **eq: Any) -> Self:
@@ -196,14 +197,15 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
         1
 
         Raises:
+            TypeError: A primary key was given: `get()` takes one.
             UnknownNameError: A keyword is no attribute of the model.
         """
-        return _records.matching(cls, criteria, eq).count()
+        return _records.matching("count", cls, criteria, eq).count()
 
     @classmethod
     async def acount(cls, *criteria: Any, **eq: Any) -> int:
         """Awaitable twin of `count`."""
-        return await _records.matching(cls, criteria, eq).acount()
+        return await _records.matching("count", cls, criteria, eq).acount()
 
     @classmethod
     def exists(cls, *criteria: Any, **eq: Any) -> bool:
@@ -215,14 +217,15 @@ class ActiveRecord(CreatingVerbs, WritingVerbs):
         False
 
         Raises:
+            TypeError: A primary key was given: `get()` takes one.
             UnknownNameError: A keyword is no attribute of the model.
         """
-        return _records.matching(cls, criteria, eq).exists()
+        return _records.matching("exists", cls, criteria, eq).exists()
 
     @classmethod
     async def aexists(cls, *criteria: Any, **eq: Any) -> bool:
         """Awaitable twin of `exists`."""
-        return await _records.matching(cls, criteria, eq).aexists()
+        return await _records.matching("exists", cls, criteria, eq).aexists()
 
     def save(self, *, commit: bool | None = None) -> Self:
         """Insert the record, or send what has changed of it.

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, exc, orm
 
 from ._cursors import Cursor
-from ._keyset import Keyset, tie_break
+from ._keyset import Keyset, whole_order
 from ._operations import Read
 from ._slices import Slice
 from ._types import T
@@ -101,9 +101,14 @@ class Paging(Batches[T]):
             keyset = Keyset.of("paginate", self._model, self._statement)
             part = Slice(self, keyset, limit, offset)
             return lambda session: [row[0] for row in part.read(session)]
-        ties = tie_break(self._model, self._statement)
-        statement = self.statement.order_by(*ties).limit(limit).offset(offset or None)
-        return lambda session: list(session.scalars(statement).unique())
+        statement = self.statement.order_by(None).limit(limit).offset(offset or None)
+
+        def read(session: orm.Session) -> list[T]:
+            dialect = session.get_bind(self._model).dialect
+            order = whole_order(self._model, self._statement, dialect)
+            return list(session.scalars(statement.order_by(*order)).unique())
+
+        return read
 
     def cursor_paginate(
         self,

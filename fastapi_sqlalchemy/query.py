@@ -293,10 +293,14 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
 
     def _counted(self) -> Select[int]:
         rows = self._statement.order_by(None)
+        keys = mapper_of(self._model).primary_key
+        if self._sliced and self._repeats() and not (self._distinct or self._grouped):
+            # the order decides whose rows the limit leaves
+            part = self._statement.with_only_columns(*keys, maintain_column_froms=True)
+            return self._count_of(select(part.subquery()).distinct())
         if self._sliced or self._distinct or self._grouped:
             return super()._counted()
         if self._repeats():
-            keys = mapper_of(self._model).primary_key
             rows = rows.with_only_columns(*keys, maintain_column_froms=True)
             # PostgreSQL locks what is selected, not what is made of it
             rows = select(rows.subquery()) if self._locked else rows

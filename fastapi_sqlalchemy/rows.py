@@ -134,7 +134,8 @@ class Columns(Aggregates[T]):
     def with_entities(self, *columns: Any) -> Rows[*tuple[Any, ...]]:
         """Ask for these columns, expressions or models of the same rows; or for all columns.
 
-        The model's own table stays in FROM, so that `with_entities(func.count())` counts it.
+        The model's own table stays in FROM, so that `with_entities(func.count())` counts it, and
+        columns of another model want a `join()` to it.
 
         >>> print(User.query.join(User.posts).with_entities(User.name, Post.title))
         SELECT users.name, posts.title

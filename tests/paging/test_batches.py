@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import event, exc
+from sqlalchemy import event, exc, text
 
 from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy.exceptions import MissingSessionError
@@ -123,6 +123,16 @@ def test_progress_is_told_after_each_batch(verb: Verb, db: SQLAlchemy) -> None:
     assert len(statements) == 4
 
 
+def test_progress_is_told_once_where_the_last_batch_is_full(verb: Verb, db: SQLAlchemy) -> None:
+    told: list[tuple[int, int]] = []
+    query = Box.query.filter(Box.id < 3)
+    with verb.scope(db):
+        verb.each(query, "find_each", 1, progress=lambda *numbers: told.append(numbers))
+        assert told == [(1, 2), (2, 2)]
+        verb.each(query.filter_by(label="none"), "find_each", progress=lambda *n: told.append(n))
+    assert told[2:] == [(0, 0)]
+
+
 class Alive:
     """How many boxes that were loaded are still there, and how many were at most."""
 
@@ -179,16 +189,31 @@ def test_records_that_were_saved_are_free_as_well(verb: Verb, db: SQLAlchemy, al
     assert alive.most <= 2
 
 
-@pytest.mark.parametrize("name", ["find_each", "in_batches"])
+ARGUMENTS = [("find_each", "batch"), ("in_batches", "size")]
+
+
+@pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
 @pytest.mark.parametrize("size", [0, -1, True, "5", 1.0, None], ids=repr)
-def test_a_batch_of_no_size_is_refused(verb: Verb, db: SQLAlchemy, name: str, size: Any) -> None:
-    with verb.scope(db), pytest.raises(ValueError, match="expected `size` to be a whole number"):
+def test_a_batch_of_no_size_is_refused_by_the_name_of_the_argument(
+    verb: Verb, db: SQLAlchemy, name: str, argument: str, size: Any
+) -> None:
+    expected = f"expected `{argument}` to be a whole number"
+    with verb.scope(db), pytest.raises(ValueError, match=expected):
         verb.each(Box.query, name, size)
 
 
-def test_a_query_with_a_limit_is_refused(verb: Verb, db: SQLAlchemy) -> None:
-    with verb.scope(db), pytest.raises(exc.InvalidRequestError, match="without `limit"):
-        verb.each(Box.query.limit(2), "find_each")
+@pytest.mark.parametrize("name", ["find_each", "in_batches"])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [(Box.query.limit(2), "one with them"), (Box.query.order_by(text("label")), "text: `label`")],
+    ids=["limit", "text"],
+)
+def test_what_cannot_be_walked_is_refused_in_the_name_of_the_verb(
+    verb: Verb, db: SQLAlchemy, name: str, query: Any, found: str
+) -> None:
+    with verb.scope(db), pytest.raises(exc.InvalidRequestError, match=found) as caught:
+        verb.each(query, name)
+    assert str(caught.value).startswith(f"{name}()")
 
 
 @pytest.mark.parametrize("name", ["find_each", "in_batches"])

@@ -312,6 +312,20 @@ def test_distinct_on_is_walked(verb: Verb, db: SQLAlchemy) -> None:
         assert flat(walk(verb, query, 2)) == expected
 
 
+@pytest.mark.parametrize("of", [None, Box], ids=["all", "of one"])
+def test_a_joined_collection_is_locked_in_pages(verb: Verb, db: SQLAlchemy, of: Any) -> None:
+    query = Box.query.join(Box.things).order_by(Box.label)
+    locked = query.with_for_update(of=of)
+    with verb.scope(db), verb.within(db.transaction), sent() as statements:
+        check(verb, locked, Box.id)
+        assert verb.each(locked, "find_each", 2) == verb(query, "all")
+        page = verb(locked, "paginate", 1, 2)
+        assert (len(page), page.total) == (2, 3)
+    pages = [statement for statement in statements if "row_number" in statement]
+    if db.engine.name != "sqlite":
+        assert {statement.count("FOR UPDATE") for statement in pages} == {1}
+
+
 def test_an_order_by_text_is_refused(verb: Verb, db: SQLAlchemy) -> None:
     query = Thing.query.order_by(text("name DESC"))
     with verb.scope(db), pytest.raises(exc.InvalidRequestError, match=r"found text: `name DESC`"):

@@ -151,6 +151,17 @@ def test_a_page_of_a_joined_collection_has_as_many_records_as_it_says(
     assert [page.total for page in found] == [total, total]
 
 
+@pytest.mark.parametrize("order", [Box.label.desc().nulls_first(), Box.label.nulls_last()])
+def test_null_has_its_place_on_a_page_on_every_database(
+    verb: Verb, db: SQLAlchemy, order: Any
+) -> None:
+    # MariaDB, which knows no NULLS FIRST, included
+    query = Box.query.order_by(order)
+    with verb.scope(db):
+        found = [ids(verb(query, "paginate", number, 3)) for number in (1, 2)]
+        assert found[0] + found[1] == ids(verb(query, "cursor_paginate", 6))
+
+
 @pytest.mark.parametrize("load", [joinedload, contains_eager])
 def test_a_collection_on_a_page_is_whole(verb: Verb, db: SQLAlchemy, load: Any) -> None:
     query = Box.query if load is joinedload else JOINED

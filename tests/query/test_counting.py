@@ -42,6 +42,12 @@ def users(db: SQLAlchemy) -> None:
         pytest.param(User.query.join(User.posts).filter_by(title="b"), 2, id="join, criterion"),
         pytest.param(User.query.join(User.posts).distinct(), 2, id="join, distinct"),
         pytest.param(User.query.join(User.posts).distinct().limit(1), 1, id="join, limit"),
+        pytest.param(
+            User.query.join(User.posts).order_by(Post.id).limit(2), 1, id="join, rows limited"
+        ),
+        pytest.param(
+            User.query.join(User.posts).order_by(Post.id).limit(2).offset(1), 2, id="join, offset"
+        ),
         pytest.param(User.query.order_by(User.id).limit(2).limit(None), 3, id="limit forgotten"),
     ],
 )
@@ -84,13 +90,16 @@ def test_a_count_sees_what_the_scope_has_saved(verb: Verb, db: SQLAlchemy) -> No
     [lambda query: query.limit(3), lambda query: query.offset(1)],
     ids=["limit", "offset"],
 )
-def test_a_part_of_a_join_counts_as_in_sqlalchemy(
+def test_a_part_of_a_join_counts_the_records_in_it(
     verb: Verb, db: SQLAlchemy, slice_of: Callable[[Any], Any]
 ) -> None:
     with db():
-        expected = slice_of(db.session.query(User).join(User.posts)).count()
+        rows = slice_of(db.session.query(User).join(User.posts).order_by(Post.id))
+        assert rows.count() == 3  # SQLAlchemy counts the rows
+        expected = len(rows.all())
     with verb.scope(db):
-        assert verb(slice_of(User.query.join(User.posts)), "count") == expected == 3
+        query = slice_of(User.query.join(User.posts).order_by(Post.id))
+        assert verb(query, "count") == expected == 2
 
 
 def test_a_query_of_an_alias_in_a_criterion_counts_rows_of_the_model(

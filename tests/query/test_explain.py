@@ -1,9 +1,13 @@
 """`explain`: each database's own account of a plan."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from fastapi_sqlalchemy import SQLAlchemy
-from tests.blog import Post, User
+from tests.blog import Post, User, created
+from tests.paging import model
+from tests.paging.model import VALUES, Thing
 from tests.statements import sent, verbs_of
 from tests.verbs import Verb
 
@@ -37,3 +41,29 @@ def test_a_plan_holds_no_connection(verb: Verb, every_db: SQLAlchemy) -> None:
     with verb.scope(every_db):
         verb(User.query, "explain")
         assert not verb.inside(lambda: every_db.session.in_transaction())
+
+
+@pytest.fixture
+def things(url: str) -> Iterator[SQLAlchemy]:
+    with created(model.db, url) as database:
+        yield database
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_plan_is_not_read_by_the_types_of_the_query(
+    verb: Verb, things: SQLAlchemy, name: str
+) -> None:
+    column = getattr(Thing, name)
+    queries = [
+        Thing.query.with_entities(column),
+        Thing.query.with_entities(Thing.id, Thing.shelf, Thing.box_id, column),
+    ]
+    with verb.scope(things):
+        plans = [verb(query, "explain") for query in queries]
+    assert all("things" in plan for plan in plans)
+
+
+def test_a_table_has_the_headings_of_the_database(verb: Verb, mysql_url: str) -> None:
+    with created(model.db, mysql_url) as database, verb.scope(database):
+        heading = verb(Thing.query, "explain").splitlines()[0]
+    assert heading.split()[:3] == ["id", "select_type", "table"]

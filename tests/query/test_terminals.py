@@ -9,7 +9,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
 from fastapi_sqlalchemy import Query, SQLAlchemy
-from fastapi_sqlalchemy.exceptions import MissingSessionError
+from fastapi_sqlalchemy.exceptions import MissingSessionError, UnknownNameError
 from tests.blog import Post, User
 from tests.statements import sent, verbs_of
 from tests.verbs import Verb
@@ -325,3 +325,18 @@ def test_a_statement_is_sent_with_the_execution_options_of_the_query(
 def test_get_is_refused_of_a_part_of_the_records(verb: Verb, db: SQLAlchemy) -> None:
     with verb.scope(db), pytest.raises(InvalidRequestError, match=r"without `limit\(\)`"):
         verb(by_name.limit(2), "get", 1)
+
+
+@pytest.mark.parametrize("name", ["get_all", "count", "exists"])
+def test_a_verb_of_a_model_refuses_a_name_in_its_own(verb: Verb, db: SQLAlchemy, name: str) -> None:
+    with verb.scope(db), pytest.raises(UnknownNameError, match=rf"^{name}\(\) expected"):
+        verb(User, name, nmae="Ada")
+
+
+@pytest.mark.parametrize("name", ["get_all", "count", "exists"])
+def test_a_key_instead_of_a_criterion_is_told_what_takes_it(
+    verb: Verb, db: SQLAlchemy, name: str
+) -> None:
+    expected = rf"^User\.{name}\(\) expected criteria .* found a value of type int: .*`User\.get\("
+    with verb.scope(db), pytest.raises(TypeError, match=expected):
+        verb(User, name, 1)
