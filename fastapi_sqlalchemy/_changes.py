@@ -26,7 +26,7 @@ from sqlalchemy import update as make_update
 
 from ._deletion import WITH_DELETED, SoftDeletable
 from ._found import Found, Key
-from ._loaded import AT_ONCE, among_keys, loaded
+from ._loaded import AT_ONCE, among_keys, load_again, loaded
 from ._operations import Send
 from .exceptions import (
     SeveralTablesError,
@@ -68,7 +68,7 @@ def update(
         else:
             keys = found.locked_keys(session, known)
             count = _changed(session, statement)
-        cast("Session", session).load_changed(known[key] for key in keys if key in known)
+        _load_changed(session, [known[key] for key in keys if key in known])
         return count
 
     return Send(send)
@@ -118,8 +118,15 @@ def _update_by_keys(
             # that none of them is hidden is known
             _changed(session, chosen.execution_options(**{WITH_DELETED: True}))
     known = loaded(session, found.mapper)
-    cast("Session", session).load_changed(known[key] for key in keys if key in known)
+    _load_changed(session, [known[key] for key in keys if key in known])
     return len(keys)
+
+
+def _load_changed(session: orm.Session, states: Collection[orm.InstanceState[Any]]) -> None:
+    if isinstance(session, Session):
+        session.load_changed(states)
+    else:  # one of SQLAlchemy's own has no saves that failed
+        load_again(session, {state: frozenset() for state in states})
 
 
 def _changed(session: orm.Session, statement: Update | Delete, *, tell: bool = False) -> int:
