@@ -127,10 +127,10 @@ def _url(request: pytest.FixtureRequest) -> str:
     return "sqlite://" if fixture is None else str(request.getfixturevalue(fixture))
 
 
-# A file differs from memory in its locks, which tests of their own are about.
-KINDS = [
-    pytest.param(k, marks=pytest.mark.slow if k == "sqlite-file" else ()) for k in URL_FIXTURES
-]
+# A file differs from memory in its locks, and MariaDB in what tests with `server_url` are about;
+# to try all the rest there doubles the time of a run.
+SLOW = ("sqlite-file", "mariadb")
+KINDS = [pytest.param(k, marks=pytest.mark.slow if k in SLOW else ()) for k in URL_FIXTURES]
 
 
 @pytest.fixture(params=KINDS)

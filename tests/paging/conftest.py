@@ -11,7 +11,10 @@ from tests.paging import model
 URLS = {"sqlite": None, "postgresql": "postgres_url", "mariadb": "mysql_url"}
 
 
-@pytest.fixture(params=list(URLS))
+SLOW_MARIADB = pytest.param("mariadb", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", SLOW_MARIADB])
 def db(request: pytest.FixtureRequest) -> Iterator[SQLAlchemy]:
     fixture = URLS[request.param]
     url = "sqlite://" if fixture is None else request.getfixturevalue(fixture)
