@@ -18,6 +18,7 @@ from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.pool import PoolProxiedConnection
 from typing_extensions import override
 
+from ._cleanup import never_hiding
 from ._home import Home, callers_level
 from ._loss import Loss, first_error, loss_by
 from ._restore import Restorer, Snapshot
@@ -96,7 +97,19 @@ class UnitOfWork(orm.Session):
     def release(self) -> None:
         """Give the connection back, ending the transaction; unlike `rollback()`, expire nothing."""
         if (transaction := self.get_transaction()) is not None:
-            transaction.close()
+            self._end_or_drop(transaction.close)
+
+    def _end_or_drop(self, end: Callable[[], None]) -> None:
+        """End a transaction; a connection on which not even that works is dropped."""
+        connection = self._connection
+        try:
+            end()
+        except BaseException as error:
+            if connection is not None and not connection.closed:
+                with never_hiding(error):
+                    connection.invalidate(error)
+                    connection.close()
+            raise
 
     def _reads_within(self) -> bool:
         """Whether a read is part of a transaction, rather than alone."""

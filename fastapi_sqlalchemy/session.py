@@ -255,7 +255,7 @@ class Session(CarriedSession):
         """Close for good: the scope is over."""
         self._ended = True
         self.home.tenant = None
-        self._plain.close()
+        self._end_or_drop(self._plain.close)
 
 
 class _Savepoint:

@@ -1,11 +1,12 @@
 """The end of a scope never hides the error that ended it, and leaves nothing open."""
 
+import sqlite3
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import orm, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from fastapi_sqlalchemy.exceptions import MissingSessionError
 from tests.shop import (
@@ -223,3 +224,24 @@ def test_a_generator_that_is_dropped_within_a_block_rolls_back(url: str) -> None
     assert (names(), lent()) == ([], 0)
     with pytest.raises(MissingSessionError):
         _ = db.session
+
+
+def test_a_connection_whose_rollback_fails_at_the_end_is_dropped(
+    sqlite_file_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_shop(sqlite_file_url)
+
+    def fail(_: object) -> None:
+        raise sqlite3.OperationalError("interrupted")
+
+    def write_and_fail() -> None:
+        with db():
+            db.session.add(Item(name="pen"))
+            db.session.flush()
+            monkeypatch.setattr(db.engine.dialect, "do_rollback", fail)
+
+    with pytest.raises(OperationalError):
+        write_and_fail()
+    monkeypatch.undo()
+    assert lent() == 0
+    assert names() == []
