@@ -1,20 +1,15 @@
 """What fails within a block, or at its end, leaves neither half of it stored."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from fastapi_sqlalchemy import SQLAlchemy
-from fastapi_sqlalchemy.exceptions import ForeignKeyViolation
 from tests.shop import (
     Item,
     db,
-    ledger,
     names,
-    open_ledger,
     open_shop,
 )
 from tests.transactions.tools import execute, of_session, on_commit, seen
@@ -251,31 +246,3 @@ def test_what_waits_and_is_refused_at_the_end_of_an_inner_block_is_its_error(
             inner()
         verb(Item, "new", name="after")
     assert names() == ["after", "before", "taken"]
-
-
-@pytest.fixture(params=["sqlite-memory", "sqlite-file", "postgresql"])
-def deferring(request: pytest.FixtureRequest) -> SQLAlchemy:
-    """The ledger, on a database that can check a reference at COMMIT."""
-    fixture = {"sqlite-file": "sqlite_file_url", "postgresql": "postgres_url"}.get(request.param)
-    open_ledger("sqlite://" if fixture is None else request.getfixturevalue(fixture))
-    return ledger
-
-
-@contextmanager
-def refused_at_the_end() -> Iterator[None]:
-    with pytest.raises(ForeignKeyViolation):
-        yield
-
-
-IDENTITY = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
-KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL CONNECTION {}"}
-
-
-def end_connection(verb: Verb, url: str) -> None:
-    """Have the server end the connection of this transaction."""
-    dialect = db.engine.dialect.name
-    connection_id = execute(verb, text(IDENTITY[dialect])).scalar_one()
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        connection.execute(text(KILL[dialect].format(connection_id)))
-    engine.dispose()

@@ -2,36 +2,22 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import Pool, create_engine, event, insert, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from fastapi_sqlalchemy.exceptions import RolledBackError, TransactionOptionError
+from fastapi_sqlalchemy.exceptions import TransactionOptionError
 from tests.shop import Item, db, lent, names, open_shop
 from tests.transactions.tools import Spoilt, execute, seen, spoilt
 from tests.verbs import Verb
 
 ONE_CONNECTION = {"engine_args": {"pool_size": 1, "max_overflow": 0}}
 """Every transaction of a colour on the same one, so that what one of them set the next one has."""
-
-
-@contextmanager
-def rolled_back() -> Iterator[None]:
-    """The end of what is within refuses to commit, and says why."""
-    with pytest.raises(RolledBackError, match="give the inner block a savepoint"):
-        yield
-
-
-def fail_within(verb: Verb, **options: Any) -> None:
-    """A block that saves, and whose failure nobody hears of."""
-    with suppress(Spoilt), verb.within(lambda: db.transaction(**options)):
-        verb(Item, "new", name="failed")
-        raise Spoilt
 
 
 OUTERMOST: list[dict[str, Any]] = [

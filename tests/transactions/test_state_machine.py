@@ -7,7 +7,7 @@ reads, at the end of every block, and when all is over, both must have the same.
 
 import os
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from fastapi_sqlalchemy.exceptions import RolledBackError
 from tests.shop import Item, db, lent, names, open_shop
+from tests.transactions.model import Model
 from tests.transactions.tools import execute, of_session, on_commit
 from tests.verbs import COLOURS, Colour, Verb
 
@@ -47,140 +48,6 @@ class Leave(Exception):
 
     def __init__(self, levels: int) -> None:
         self.levels = levels
-
-
-@dataclass
-class Frame:
-    """What a block or a scope holds in the model."""
-
-    kind: str
-    before: set[str] | None = None
-    doomed: bool = False
-    hooks: list[int] = field(default_factory=list)
-
-
-class Session:
-    """The session of one scope in the model."""
-
-    def __init__(self, stored: set[str], *, late: bool) -> None:
-        self.stored, self.late = stored, late
-        self.view: set[str] | None = None
-        """What a transaction that has begun sees."""
-        self.pending: list[str] = []
-        self.scope = Frame("late" if late else "scope")
-        self.blocks: list[Frame] = []
-        self.records: list[Item] = []
-        """What was found or saved: in the identity map, and to be right the next time."""
-        self.alone = True
-        """Whether no other session has changed rows that this one has records of."""
-
-    @property
-    def here(self) -> Frame:
-        return self.blocks[-1] if self.blocks else self.scope
-
-    @property
-    def visible(self) -> set[str]:
-        return self.stored if self.view is None else self.view
-
-    @property
-    def waits(self) -> bool:
-        """Whether somebody else commits."""
-        return self.late or bool(self.blocks)
-
-    def begin(self) -> set[str]:
-        if self.view is None:
-            self.view = set(self.stored)
-        return self.view
-
-    def flush(self) -> None:
-        if self.pending:
-            self.begin().update(self.pending)
-            self.pending = []
-
-    def commit(self) -> None:
-        self.flush()
-        if self.view is not None:
-            self.stored.clear()
-            self.stored.update(self.view)
-            self.view = None
-
-    def rollback(self) -> None:
-        self.view, self.pending = None, []
-
-    def read(self) -> None:
-        self.flush()
-        if self.blocks:
-            self.begin()
-
-    def change(self, *, minus: str | None = None, plus: str | None = None) -> None:
-        self.flush()
-        view = self.begin()
-        if minus is not None:
-            view.remove(minus)
-        if plus is not None:
-            view.add(plus)
-        if not self.waits:
-            self.commit()
-
-
-class Model:
-    """What must be stored, what each scope must see, and which hooks must have run."""
-
-    def __init__(self) -> None:
-        self.stored: set[str] = set()
-        self.sessions: list[Session] = []
-        self.ran: list[int] = []
-
-    @property
-    def session(self) -> Session:
-        return self.sessions[-1]
-
-    def enter(self, kind: str) -> None:
-        if kind in ("scope", "late"):
-            self.sessions.append(Session(self.stored, late=kind == "late"))
-            return
-        session = self.session
-        if kind == "join":
-            return
-        frame = Frame(kind if session.waits else "outermost")
-        if frame.kind == "savepoint":
-            session.flush()
-            frame.before = None if session.view is None else set(session.view)
-        session.blocks.append(frame)
-
-    def leave(self, kind: str, *, failed: bool) -> bool:
-        """End a block; tells whether its end must be refused."""
-        session = self.session
-        if kind == "join":
-            return False
-        if kind in ("scope", "late"):
-            frame = session.scope
-            self.sessions.pop()
-            refused = frame.doomed and not failed and session.late
-            if session.late and not failed and not refused:
-                session.commit()
-                self.ran += frame.hooks
-            if self.sessions:
-                self.session.alone = False
-                self.session.records.clear()
-            return refused
-        frame = session.blocks.pop()
-        refused = frame.doomed and not failed
-        good = not failed and not refused
-        match frame.kind:
-            case "outermost":
-                session.commit() if good else session.rollback()
-            case "savepoint" if good:
-                session.flush()
-            case "savepoint":
-                if session.view is not None:
-                    session.view = set(self.stored if frame.before is None else frame.before)
-                session.pending = []
-            case "plain" if not good:
-                session.here.doomed = True
-        if good:
-            (self.ran if frame.kind == "outermost" else session.here.hooks).extend(frame.hooks)
-        return refused
 
 
 class Player:
