@@ -8,7 +8,7 @@ from inspect import signature
 from types import FunctionType
 from typing import Any, Final
 
-from sqlalchemy import Table, event, inspect, orm
+from sqlalchemy import ClauseElement, Table, event, inspect, orm
 from sqlalchemy.orm import MappedColumn, MapperProperty, QueryableAttribute
 from sqlalchemy.orm.decl_api import declared_attr
 from sqlalchemy.schema import SchemaItem
@@ -25,6 +25,7 @@ __all__ = [
     "check_criteria",
     "check_values",
     "column_named",
+    "is_sql",
     "mapper_of",
     "refuse_hidden_verbs",
 ]
@@ -36,6 +37,11 @@ def mapper_of(entity: Any) -> orm.Mapper[Any]:
     """The mapper of a model or of an alias of one."""
     mapper: orm.Mapper[Any] = inspect(entity, raiseerr=True).mapper
     return mapper
+
+
+def is_sql(value: object) -> bool:
+    """Whether a value is an SQL expression, an attribute of a model included."""
+    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
 
 
 def check_criteria(verb: str, entity: Any, names: Iterable[str]) -> None:

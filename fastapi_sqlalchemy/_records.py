@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, exc, inspect, orm
+from sqlalchemy import exc, inspect, orm
 
 from ._deletion import SoftDeletable, mark_deleted, reset
-from ._names import check_attributes, check_construction, check_criteria, check_values
+from ._names import check_attributes, check_construction, check_criteria, check_values, is_sql
 from ._operations import Operation, Read, Steps, Write
 from ._types import R, T
 from .exceptions import RecordNotFoundError, answered
@@ -83,7 +83,7 @@ def _is_criterion(value: Any) -> bool:
             "expected a primary key or a criterion, found a bool: a comparison of a record's "
             "attribute (`user.id == 1`) instead of the model's (`User.id == 1`)?"
         )
-    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
+    return is_sql(value)
 
 
 def matching(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
-from sqlalchemy import ClauseElement, Column, insert, orm
+from sqlalchemy import Column, insert, orm
 
 from ._loaded import load_expired
-from ._names import mapper_of
+from ._names import is_sql, mapper_of
 from ._operations import Send
 from ._types import T
 from .exceptions import RowError, UnknownNameError
@@ -79,7 +79,7 @@ class Names(Generic[T]):
             expected = f"mappings of names of {self.model.__name__} to values"
             raise RowError(self.verb, index, expected, f"a {type(row).__name__}")
         values = dict(row)
-        if any(isinstance(value, ClauseElement) for value in values.values()):
+        if any(is_sql(value) for value in values.values()):
             raise RowError(self.verb, index, "values, which SQL is not", "an SQL expression")
         for key in self._keys:
             if key in values and values[key] is None:

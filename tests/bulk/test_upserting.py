@@ -304,9 +304,10 @@ def test_the_key_may_be_an_attribute(verb: Verb) -> None:
     assert rows(Item.label) == [("y",)]
 
 
-def test_sql_is_no_value_of_a_row(verb: Verb) -> None:
+@pytest.mark.parametrize("value", [func.upper("secret"), Item.label], ids=["function", "attribute"])
+def test_sql_is_no_value_of_a_row(verb: Verb, value: Any) -> None:
     for name in ("upsert", "insert_many"):
         options = {"on": "sku"} if name == "upsert" else {}
         with verb.scope(db), pytest.raises(RowError, match="SQL expression in row 0"):
-            verb(Item, name, [{"sku": func.upper("secret")}], **options)
+            verb(Item, name, [{"sku": value}], **options)
     assert rows(Item.sku) == []
