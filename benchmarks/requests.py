@@ -58,7 +58,7 @@ def application(route: Callable[..., Any], db: SQLAlchemy | None = None) -> Call
             raise RuntimeError("the request failed")
 
     async def call() -> None:
-        scope = {
+        scope = {  # the keys that uvicorn gives
             "type": "http",
             "method": "GET",
             "path": "/",
@@ -71,6 +71,7 @@ def application(route: Callable[..., Any], db: SQLAlchemy | None = None) -> Call
             "client": ("localhost", 1),
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
+            "state": {},
         }
         await app(scope, receive, send)
 

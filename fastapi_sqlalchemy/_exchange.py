@@ -8,80 +8,92 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 from starlette._utils import is_async_callable
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from ._handled import watched
 from ._late import warn_of_late_commits
 from .scope import Scope
 
-__all__ = ["Exchange", "close"]
+__all__ = ["Exchange", "close", "used"]
 
 _log = logging.getLogger(__name__)
+
+_BODY: Final = frozenset({"http.response.body", "http.response.pathsend"})
 
 
 class Exchange:
     """One request and its response."""
 
-    __slots__ = (
-        "_app",
-        "_around",
-        "_complete",
-        "_connection",
-        "_failure",
-        "_handled",
-        "_rollback_on",
-        "_scopes",
-        "_started",
-        "_to_server",
-    )
+    _started = False
+    """Whether the response is on its way."""
+
+    _complete = False
+    """Whether its last chunk is."""
+
+    _handled = False
+    """Whether an exception found its handler."""
+
+    failure: BaseException | None = None
+    """Why the response that the application built may not start."""
 
     def __init__(
-        self, app: ASGIApp, scopes: list[Scope], rollback_on: Callable[[int], bool]
+        self,
+        scopes: list[Scope],
+        rollback_on: Callable[[int], bool],
+        connection: Connection,
+        send: Send,
     ) -> None:
-        self._app, self._scopes, self._rollback_on = app, scopes, rollback_on
-        self._started = self._complete = self._handled = False
-        self._failure: BaseException | None = None
-        self._around = sys.exception()
-        self._connection: Connection = {}
-        self._to_server: Send
+        self._scopes, self._rollback_on = scopes, rollback_on
+        self._to_server, self._around = send, sys.exception()
+        for scope in scopes:
+            if scope.commits_late:
+                connection = watched(connection, self._note_handled)
+                break
+        self.connection = connection
+        """What the application takes for the ASGI scope."""
 
-    async def run(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Run the application and end what it began."""
-        if any(each.commits_late for each in self._scopes):
-            scope = watched(scope, self._note_handled)
-        self._connection, self._to_server = scope, send
-        try:
-            await self._app(scope, receive, self._send)
-            # a client that left cuts a stream off, sometimes without an error here
-            if self._touched():
-                await self._finish(commit=self._complete)
-        except BaseException:
-            if self._failure is None:
-                raise  # closing rolls back
-            await self._answer_failure(scope, receive, send)
+    async def end(self) -> None:
+        """End what the application began, once it has returned.
+
+        A client that left cuts a stream off, sometimes without an error there.
+        """
+        await self._finish(commit=self._complete)
 
     def _note_handled(self) -> None:
         self._handled = True
 
-    async def _send(self, message: Message) -> None:
-        if self._failure is not None:
-            raise self._failure
-        kind = message["type"]
-        if kind == "http.response.start" and not self._started:
+    def send(self, message: Message) -> Awaitable[None]:
+        """Take a message of the application's to the server, when what belongs to it is stored."""
+        scopes = self._scopes
+        for scope in scopes:
+            if scope.session is not None or scope.hooks:
+                return self._end_a_part(message)
+        if self.failure is not None:
+            return self._end_a_part(message)
+        # most requests have nothing to end here, and need no coroutine of ours either
+        if message["type"] == "http.response.start":
             self._started = True
-            if self._touched():
-                await self._finish_first(message["status"])
-        last = kind in ("http.response.body", "http.response.pathsend") and not message.get(
-            "more_body", False
-        )
-        if last and self._touched():
+        elif not message.get("more_body") and message["type"] in _BODY:
+            self._complete = True
+            for scope in scopes:
+                scope.afterwards = True
+        return self._to_server(message)
+
+    async def _end_a_part(self, message: Message) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if message["type"] == "http.response.start" and not self._started:
+            self._started = True
+            await self._finish_first(message["status"])
+        last = not message.get("more_body") and message["type"] in _BODY
+        if last:
             await self._finish(commit=True)  # what a streaming body wrote
         await self._to_server(message)
         if last:
@@ -91,31 +103,24 @@ class Exchange:
                 if scope.session is not None:
                     await scope.begin_afterwards()
 
-    def _touched(self) -> Sequence[Scope]:
-        """The scopes there is something to do for; most requests have one, and many none."""
-        for scope in self._scopes:
-            if scope.session is not None or scope.hooks:
-                return [each for each in self._scopes if each.session is not None or each.hooks]
-        return ()
-
     async def _finish_first(self, status: int) -> None:
         """End the route's part: the response may not start before it is stored."""
         # an exception that a handler is turning into this very response is still around
         raised = self._handled or sys.exception() is not self._around
         commit = not raised and not self._rollback_on(status)
         try:
-            for scope in self._touched():
+            for scope in used(self._scopes):
                 if not (commit and scope.commits_late):
-                    warn_of_late_commits(scope, self._connection)
+                    warn_of_late_commits(scope, self.connection)
             await self._finish(commit=commit)
         except BaseException as failure:
-            self._failure = failure
+            self.failure = failure
             raise
 
     async def _finish(self, *, commit: bool) -> None:
         """Commit one database after the other, in the order given."""
         done: list[Scope] = []
-        for scope in self._touched():
+        for scope in used(self._scopes):
             try:
                 await scope.afinish(commit=commit)
             except Exception:
@@ -128,31 +133,36 @@ class Exchange:
                 raise
             done.append(scope)
 
-    async def _answer_failure(self, scope: Connection, receive: Receive, send: Send) -> None:
+    async def answer_failure(self, receive: Receive) -> None:
         """The response was built but could not be committed: the application's word on that."""
-        failure = self._failure
+        failure = self.failure
         assert failure is not None
-        handlers: dict[Any, Any] = scope.get("starlette.exception_handlers", ({}, {}))[0]
+        handlers: dict[Any, Any] = self.connection.get("starlette.exception_handlers", ({}, {}))[0]
         handler = next((handlers[t] for t in type(failure).__mro__ if t in handlers), None)
         if handler is None or not isinstance(failure, Exception):
             raise failure
-        for each in self._touched():  # nothing of the others may be committed by what follows
+        for each in used(self._scopes):  # nothing of the others may be committed by what follows
             await each.afinish(commit=False)
-        request = Request(scope, receive, send)
+        request = Request(self.connection, receive, self._to_server)
         if is_async_callable(handler):
             response = await handler(request, failure)
         else:
             response = await run_in_threadpool(handler, request, failure)
-        await response(scope, receive, send)
+        await response(self.connection, receive, self._to_server)
 
 
-async def close(scopes: list[Scope], error: BaseException | None) -> None:
+def used(scopes: Sequence[Scope]) -> Sequence[Scope]:
+    """The scopes there is something to do for; most requests have one, and many none."""
+    for scope in scopes:
+        if scope.session is not None or scope.hooks:
+            return [each for each in scopes if each.session is not None or each.hooks]
+    return ()
+
+
+async def close(scopes: Sequence[Scope], error: BaseException | None) -> None:
     """Close every scope, whatever becomes of the others; the first error is the one raised."""
     first = error
     for scope in scopes:
-        if scope.session is None and not scope.hooks:
-            scope.closed = True
-            continue
         try:
             await scope.aclose()
         except BaseException as failure:

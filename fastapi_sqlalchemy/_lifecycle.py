@@ -187,7 +187,7 @@ def _after_commit(session: orm.Session) -> None:
     if session.get_nested_transaction() is None:
         work = _work_of(session)
         for record, _ in work.uncommitted.values():
-            cast(Session, session).committed.add(record.after_commit)
+            cast(Session, session).committed.append(record.after_commit)
         work.uncommitted = {}
 
 

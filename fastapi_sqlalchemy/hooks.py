@@ -20,32 +20,14 @@ Hook = Callable[[], Any | Awaitable[Any]]
 _log = logging.getLogger(__name__)
 
 
-class Hooks:
+class Hooks(list[Hook]):
     """Hooks that wait for one commit."""
 
-    __slots__ = ("_waiting",)
-
-    def __init__(self) -> None:
-        self._waiting: list[Hook] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, hook: Hook) -> None:
-        """Append one."""
-        self._waiting.append(hook)
-
-    def extend(self, others: Hooks) -> None:
-        """Append those of a savepoint that became part of this transaction."""
-        self._waiting += others._waiting
-
-    def clear(self) -> None:
-        """Forget them: the transaction was rolled back."""
-        self._waiting = []
+    __slots__ = ()
 
     def run(self) -> None:
         """Run them."""
-        waiting, self._waiting = self._waiting, []
+        waiting = self._take()
         for hook in waiting:
             try:
                 _call(hook)
@@ -54,15 +36,15 @@ class Hooks:
 
     def run_plain(self) -> None:
         """Run those that need not be awaited; the others wait on, for somebody who awaits."""
-        waiting, self._waiting = self._waiting, []
+        waiting = self._take()
         now = Hooks()
         for hook in waiting:
-            (self if iscoroutinefunction(hook) else now).add(hook)
+            (self if iscoroutinefunction(hook) else now).append(hook)
         now.run()
 
     async def arun(self) -> None:
         """Run them, those that block in a worker thread."""
-        waiting, self._waiting = self._waiting, []
+        waiting = self._take()
         for hook in waiting:
             try:
                 if iscoroutinefunction(hook):
@@ -71,6 +53,12 @@ class Hooks:
                     await result  # of a partial, or of an object that is called
             except Exception:
                 _log.exception("A hook failed after the commit; what was committed stays")
+
+    def _take(self) -> list[Hook]:
+        """All that wait, so that a hook that leaves another one does not wait for itself."""
+        waiting = list(self)
+        self.clear()
+        return waiting
 
 
 def _call(hook: Hook) -> None:

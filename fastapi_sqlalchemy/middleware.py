@@ -8,6 +8,7 @@ dependencies that clean up) each have a part of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextvars import Token
 from typing import Any, Final
 
 from sqlalchemy import URL, Engine
@@ -18,11 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from . import _answers, _injected  # noqa: F401 - what floors below leave to this one
-from ._exchange import Exchange, close
+from ._exchange import Exchange, close, used
 from ._tables import MissingTables
 from ._types import Options
 from .database import SQLAlchemy, db, sharing
-from .scope import Scope
+from .scope import Place, Scope, Scopes
 
 __all__ = ["SERVED", "DBSessionMiddleware", "db"]
 
@@ -97,14 +98,42 @@ class DBSessionMiddleware:
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Serve one request or websocket, or the application's lifespan."""
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             await self._lifespan(scope, receive, send)
-        elif scope["type"] in ("http", "websocket"):
-            if self._missing:
-                await self._missing.create_before_a_request()
-            await self._serve(scope, receive, send)
-        else:
+            return
+        if kind not in {"http", "websocket"}:
             await self.app(scope, receive, send)
+            return
+        if self._missing:
+            await self._missing.create_before_a_request()
+        served = scope.get(SERVED, ())
+        opened, entered = self._open(scope, served)
+        error: BaseException | None = None
+        try:
+            if kind == "http":
+                exchange = Exchange(opened, self.rollback_on, scope, send)
+                try:
+                    await self.app(exchange.connection, receive, exchange.send)
+                    if used(opened):
+                        await exchange.end()
+                except BaseException:
+                    if exchange.failure is None:
+                        raise  # closing rolls back
+                    await exchange.answer_failure(receive)
+            else:
+                await self._websocket(opened, scope, receive, send)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            scope[SERVED] = served
+            for scopes, token in entered:
+                scopes.leave(token)
+            for each in opened:
+                if not each.close_unused():
+                    await close(opened, error)
+                    break
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Not called, unless a subclass overrides it: in 0.2.1 requests came through here.
@@ -113,34 +142,20 @@ class DBSessionMiddleware:
         """
         return await call_next(request)
 
-    async def _serve(self, scope: Connection, receive: Receive, send: Send) -> None:
-        databases, served = self.databases, scope.get(SERVED, ())
+    def _open(
+        self, scope: Connection, served: tuple[SQLAlchemy, ...]
+    ) -> tuple[list[Scope], list[tuple[Scopes, Token[Place]]]]:
+        databases = self.databases
         if served:  # by this middleware around an application that mounts this one
             databases = [database for database in databases if database not in served]
         scope[SERVED] = (*served, *databases)
-        http = scope["type"] == "http"
-        scopes = [
-            database.new_scope(
-                commit_on_exit=self.commit_on_exit if http else False,
-                session_args=self.session_args,
-            )
-            for database in databases
-        ]
-        tokens = [d.scopes.enter(s) for d, s in zip(databases, scopes, strict=True)]
-        error: BaseException | None = None
-        try:
-            if http:
-                await Exchange(self.app, scopes, self.rollback_on).run(scope, receive, send)
-            else:
-                await self._websocket(scopes, scope, receive, send)
-        except BaseException as failure:
-            error = failure
-            raise
-        finally:
-            scope[SERVED] = served
-            for database, token in zip(databases, tokens, strict=True):
-                database.scopes.leave(token)
-            await close(scopes, error)
+        commits = self.commit_on_exit if scope["type"] == "http" else False
+        opened, entered = [], []
+        for database in databases:
+            new = database.new_scope(commit_on_exit=commits, session_args=self.session_args)
+            opened.append(new)
+            entered.append((database.scopes, database.scopes.enter(new)))
+        return opened, entered
 
     async def _websocket(
         self, scopes: list[Scope], scope: Connection, receive: Receive, send: Send

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from sqlalchemy import orm
+from typing_extensions import override
 
 from ._operations import Operation
 from ._shield import uninterrupted
@@ -39,24 +39,25 @@ __all__ = ["Place", "Scope", "Scopes", "scopes_of"]
 class Place:
     """Where a piece of code stands: a scope, or a transaction block within one."""
 
-    __slots__ = ("awaited", "doomed", "hooks", "outer", "over", "scope")
-
-    scope: Scope
-
     awaited: bool
     """Whether what commits here can be awaited."""
 
     hooks: Hooks
     """What is to run after that commit."""
 
-    outer: Place | None
+    outer: Place | None = None
     """The block around this block; None around the outermost, and around a scope."""
 
-    over: bool
+    over: bool = False
     """Whether a block was rolled back with the one it was in, although its code goes on."""
 
-    doomed: bool
+    doomed: bool = False
     """Whether a block within failed that had no savepoint, so that nothing may be committed."""
+
+    @property
+    def scope(self) -> Scope:
+        """The scope itself, or the one a block is in."""
+        raise NotImplementedError
 
     def check(self, session: Session) -> None:
         """Refuse what another task's transaction would swallow.
@@ -89,17 +90,16 @@ class Scope(Place):
         session_args: Keyword arguments of `sqlalchemy.orm.Session`, over those of the database.
     """
 
-    __slots__ = (
-        "_async_session",
-        "_lock",
-        "_open_session",
-        "afterwards",
-        "closed",
-        "commits_late",
-        "name",
-        "session",
-        "session_args",
-    )
+    session: Session | None = None
+    """Opened at first use."""
+
+    closed: bool = False
+    """Whether the scope has ended."""
+
+    afterwards: bool = False
+    """Whether the response is out, so that there is nothing left to commit before."""
+
+    _async_session: AsyncSession | None = None
 
     def __init__(
         self,
@@ -110,16 +110,17 @@ class Scope(Place):
         awaited: bool = True,
         session_args: Options | None = None,
     ) -> None:
-        self.scope, self.name = self, name
+        self.name = name
         self.commits_late, self.awaited = commits_late, awaited
         self.session_args = session_args or {}
-        self.session: Session | None = None
-        self.closed = self.afterwards = self.doomed = self.over = False
-        self.outer = None
         self.hooks = Hooks()
         self._open_session = open_session
-        self._async_session: AsyncSession | None = None
         self._lock = threading.Lock()
+
+    @property
+    @override
+    def scope(self) -> Scope:
+        return self  # kept as an attribute, it would leave every request to the garbage collector
 
     @property
     def saves_late(self) -> bool:
@@ -236,6 +237,12 @@ class Scope(Place):
         elif session is not None:
             session.end()
 
+    def close_unused(self) -> bool:
+        """End the scope if that takes no more than saying so, and tell whether it did."""
+        with self._lock:
+            self.closed = unused = self.session is None and not self.hooks
+        return unused
+
     async def aclose(self) -> None:
         """Awaitable twin of `close`; a cancellation waits for it."""
         if self.session is not None and self.session.committed:
@@ -331,8 +338,10 @@ class Scopes:
         A generator dependency leaves in another context than it entered in: a copy, which ends
         with its thread.
         """
-        with suppress(ValueError):
+        try:
             self._here.reset(token)
+        except ValueError:  # `suppress` would cost every request as much as all the rest here
+            return
 
     def on_commit(self, hook: Hook) -> None:
         """Run a hook once what surrounds this code is committed.
@@ -349,10 +358,10 @@ class Scopes:
                 f"coroutine function {getattr(hook, '__qualname__', hook)}: use `async with`"
             )
         if inside or place.scope.saves_late or iscoroutinefunction(hook):
-            place.hooks.add(hook)
+            place.hooks.append(hook)
         else:
             now = Hooks()
-            now.add(hook)
+            now.append(hook)
             now.run()
 
     def run(self, operation: Operation[R]) -> R:

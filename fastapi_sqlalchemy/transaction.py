@@ -21,6 +21,7 @@ from typing import Any, Final, NoReturn, Self, cast
 
 from sqlalchemy import exc
 from sqlalchemy.orm import SessionTransaction
+from typing_extensions import override
 
 from ._cleanup import never_hiding
 from ._shield import uninterrupted
@@ -47,20 +48,6 @@ class Transaction(Place):
         durable: Refuse to be a block within another one.
     """
 
-    __slots__ = (
-        "_around",
-        "_durable",
-        "_isolation_level",
-        "_open_scope",
-        "_read_only",
-        "_retries",
-        "_savepoint",
-        "_scopes",
-        "_token",
-        "_wants_savepoint",
-        "nested",
-    )
-
     def __init__(
         self,
         scopes: Scopes,
@@ -77,10 +64,13 @@ class Transaction(Place):
         self._read_only, self._wants_savepoint, self._durable = read_only, savepoint, durable
         self._token: Token[Place] | None = None
         self._savepoint: SessionTransaction | None = None
-        self.outer = None
-        self.nested = self.doomed = self.over = False
-        self.awaited = False
+        self.nested = self.awaited = False
         self.hooks = Hooks()
+
+    @property
+    @override
+    def scope(self) -> Scope:
+        return self._around.scope
 
     def _again(self) -> Transaction:
         return Transaction(
@@ -100,7 +90,6 @@ class Transaction(Place):
                 "retries", "a decorated function: a `with` block cannot run again"
             )
         self._around = self._scopes.here
-        self.scope = self._around.scope
         self.awaited = awaited
         self._savepoint, self.outer, self.hooks = None, None, Hooks()
         self.nested = self.doomed = self.over = False
