@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ._home import Home, LoopHome
+from ._home import LoopHome
+from ._shield import uninterrupted
 from ._types import R
 from .session import Session
 
@@ -18,7 +19,7 @@ __all__ = ["over"]
 class _Over(AsyncSession):
     """An `AsyncSession` whose operations, once cancelled, let the driver clean up."""
 
-    home: Home
+    ours: Session
 
 
 def over(session: Session) -> AsyncSession:
@@ -29,16 +30,19 @@ def over(session: Session) -> AsyncSession:
 
     # SQLAlchemy only calls it, with arguments for a session that is there already
     facade = _Over(sync_session_class=make)  # type: ignore[arg-type]
-    facade.home = session.home
+    facade.ours = session
     return facade
 
 
 def _gentle(method: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., Coroutine[Any, Any, R]]:
     @wraps(method)
     async def operation(self: _Over, *args: Any, **kwargs: Any) -> R:
-        operating = method(self, *args, **kwargs)
+        operating, home = method(self, *args, **kwargs), self.ours.home
         # in a thread's home the call itself waits for what it began
-        return await (self.home.gently(operating) if isinstance(self.home, LoopHome) else operating)
+        result = await (home.gently(operating) if isinstance(home, LoopHome) else operating)
+        if self.ours.committed:
+            await uninterrupted(self.ours.committed.arun())
+        return result
 
     return operation
 

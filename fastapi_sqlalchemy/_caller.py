@@ -11,10 +11,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from inspect import CO_GENERATOR
 from types import FrameType
 from typing import Final
 
-__all__ = ["caller", "note_caller", "watching"]
+__all__ = ["caller", "held_for_others", "note_caller", "watching"]
 
 _LIBRARIES: Final = frozenset(
     {
@@ -66,6 +67,21 @@ def caller() -> str:
     """Where the application stands, as `path:line in function`."""
     own = _first(_LIBRARIES)
     return own or _carried.get() or _first(_PLUMBING) or "somewhere"
+
+
+def held_for_others() -> bool:
+    """Whether the caller's `with` block outlasts the function that a worker thread runs.
+
+    So FastAPI treats a `def` dependency with `yield`: what it sets stays in a context that ends
+    with the thread's turn, whereas the block stays open until the generator goes on.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module != "contextlib" and not frame.f_code.co_flags & CO_GENERATOR:
+            return module.startswith("anyio.")
+        frame = frame.f_back
+    return False
 
 
 def _first(skipped: frozenset[str]) -> str:

@@ -75,6 +75,9 @@ class CarriedSession(UnitOfWork):
         if self._ended and self._is_clean():
             return  # a dependency that tidies up after the response
         self._carry(super().commit)
+        if self.commits_late:  # what the scope would have stored at its end
+            self.committed.extend(self.waiting)
+            self.waiting.clear()
         if self.committed:
             self.committed.run_plain()
 
@@ -82,25 +85,30 @@ class CarriedSession(UnitOfWork):
     def rollback(self) -> None:
         self._refuse_within_a_block("rollback()")
         if not self._ended:
-            self._carry(super().rollback)
+            self._carry(self._dropping_hooks, super().rollback)
 
     @override
     def close(self) -> None:
         self._refuse_within_a_block("close()")
         if self.in_transaction():
-            self._carry(super().close)
+            self._carry(self._dropping_hooks, super().close)
         else:
             super().close()
 
     @override
     def reset(self) -> None:
         self._refuse_within_a_block("reset()")
-        self._carry(super().reset)
+        self._carry(self._dropping_hooks, super().reset)
 
     @override
     def invalidate(self) -> None:
         self._refuse_within_a_block("invalidate()")
-        self._carry(super().invalidate)
+        self._carry(self._dropping_hooks, super().invalidate)
+
+    def _dropping_hooks(self, end: Callable[[], None]) -> None:
+        end()
+        if self.commits_late:
+            self.waiting.clear()
 
     def _load(self, execute: Callable[..., Result[Any]], *args: Any, **kwargs: Any) -> Result[Any]:
         """What reading an attribute asks outside a transaction: as short as any other read."""

@@ -69,7 +69,9 @@ class UnitOfWork(orm.Session):
         self.awaited = False
         """Whether the end of the scope can be awaited."""
         self.committed = Hooks()
-        """Of records that are stored, to be run as soon as this session's call is over."""
+        """Of what is stored, to be run as soon as this session's call is over."""
+        self.waiting = Hooks()
+        """Those of its scope."""
         self.within_flush = False
         """Whether a method of a record runs that is called within a flush."""
         self.sees_deleted = self.follows_deleted = False

@@ -177,9 +177,7 @@ class ConcurrencyError(FastAPISQLAlchemyError, RuntimeError):
             message
             or "Another task of this scope has a transaction block open on the session both "
             "share, which would swallow what this task does.\n\n"
-            "Give the task a session of its own: `async with db():`, or `with db():` in a thread. "
-            "A dependency that opens a block around its `yield` has to be `async def`: a `def` one "
-            "runs in a context of its own."
+            "Give the task a session of its own: `async with db():`, or `with db():` in a thread."
         )
 
 

@@ -99,6 +99,12 @@ class Scope(Place):
     afterwards: bool = False
     """Whether the response is out, so that there is nothing left to commit before."""
 
+    within: Place | None = None
+    """The block that a `def` dependency holds open around its `yield`, for all that stand here.
+
+    FastAPI enters it in a context of its own, so that the route cannot see it there.
+    """
+
     _async_session: AsyncSession | None = None
 
     def __init__(
@@ -142,7 +148,7 @@ class Scope(Place):
                     raise SessionClosedError
                 if (session := self.session) is None:
                     session = self._open_session(self, awaited=awaited and self.awaited)
-                    session.awaited = self.awaited
+                    session.awaited, session.waiting = self.awaited, self.hooks
                     self.session = session  # for all to see, so not before it is complete
         return session
 
@@ -315,9 +321,10 @@ class Scopes:
         if place is None:
             self._require_url()
             raise MissingSessionError
-        if place.scope.closed:
+        scope = place.scope
+        if scope.closed:
             raise SessionClosedError
-        return place
+        return scope.within or place if place is scope else place
 
     def require_session(self) -> None:
         """Raise what `here` raises where this code stands in no scope."""
@@ -326,7 +333,7 @@ class Scopes:
     def surrounding(self) -> Place | None:
         """The same, or None."""
         place = self._here.get(None)
-        return place if place is not None and not place.scope.closed else None
+        return self.here if place is not None and not place.scope.closed else None
 
     def enter(self, place: Place) -> Token[Place]:
         """Let the code that follows stand here."""

@@ -23,6 +23,7 @@ from sqlalchemy import exc
 from sqlalchemy.orm import SessionTransaction
 from typing_extensions import override
 
+from ._caller import held_for_others
 from ._cleanup import never_hiding
 from ._shield import uninterrupted
 from ._types import P, R
@@ -196,11 +197,15 @@ class Transaction(Place):
         token, self._token = self._token, None
         if token is not None:
             self._scopes.leave(token)
+        if self.scope.within is self:
+            self.scope.within = self._around if self._around is not self.scope else None
 
     def __enter__(self) -> Self:
         session = self._stand(awaited=False).open(awaited=False)
         session.home.run(self._begin, session)
         self._token = self._scopes.enter(self)
+        if held_for_others():
+            self.scope.within = self
         return self
 
     def __exit__(

@@ -39,6 +39,14 @@ class Mail:
         return self.hook(name) if verb.blocking else self.coroutine_function(name)
 
 
+def end_session(verb: Verb, end: str) -> None:
+    """Call a method of the session's own, where the verbs run."""
+    if verb.blocking:
+        getattr(db.session, end)()
+    else:
+        verb.inside(lambda: getattr(db.async_session, end)())
+
+
 @pytest.fixture
 def mail() -> Mail:
     return Mail()
@@ -185,6 +193,36 @@ def test_hooks_of_a_block_that_fails_in_a_scope_that_commits_are_dropped_alone(
             raise Spoilt
         on_commit(verb, mail.hook("after"))
     assert mail.sent == ["before", "after"]
+
+
+def test_hooks_run_after_a_commit_of_the_session_in_a_scope_that_commits(
+    home_url: str, verb: Verb, mail: Mail
+) -> None:
+    open_shop(home_url)
+    with spoilt(), verb.scope(db, commit_on_exit=True):
+        verb(Item, "new", name="pen")
+        on_commit(verb, mail.of_colour(verb, "pen"))
+        end_session(verb, "commit")
+        verb(Item, "new", name="ink")
+        on_commit(verb, mail.hook("ink"))
+        assert mail.sent == ["pen"]
+        raise Spoilt
+    assert mail.sent == ["pen"]
+    assert mail.stored == [["pen"]]
+
+
+@pytest.mark.parametrize("end", ["rollback", "close", "reset"])
+def test_hooks_are_dropped_with_what_the_session_rolls_back(
+    home_url: str, verb: Verb, mail: Mail, end: str
+) -> None:
+    open_shop(home_url)
+    with verb.scope(db, commit_on_exit=True):
+        verb(Item, "new", name="pen")
+        on_commit(verb, mail.hook("pen"))
+        end_session(verb, end)
+        verb(Item, "new", name="ink")
+        on_commit(verb, mail.hook("ink"))
+    assert mail.sent == ["ink"]
 
 
 def test_a_hook_outside_a_transaction_runs_at_once(url: str, verb: Verb, mail: Mail) -> None:
