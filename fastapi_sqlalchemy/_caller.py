@@ -72,14 +72,15 @@ def caller() -> str:
 def held_for_others() -> bool:
     """Whether the caller's `with` block outlasts the function that a worker thread runs.
 
-    So FastAPI treats a `def` dependency with `yield`: what it sets stays in a context that ends
-    with the thread's turn, whereas the block stays open until the generator goes on.
+    So FastAPI treats a `def` dependency with `yield`, and Starlette the generator of a stream: what
+    it sets stays in a context that ends with the thread's turn, whereas the block stays open until
+    the generator goes on.
     """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
         if module != "contextlib" and not frame.f_code.co_flags & CO_GENERATOR:
-            return module.startswith("anyio.")
+            return module.startswith(("anyio.", "starlette."))
         frame = frame.f_back
     return False
 

@@ -9,6 +9,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
+from ._caller import held_for_others
 from ._cleanup import never_hiding
 from ._types import P, R
 from .scope import Place, Scope, Scopes
@@ -35,12 +36,13 @@ class Block(Generic[D]):
         join: Use the surrounding scope where there is one.
     """
 
-    __slots__ = ("_database", "_join", "_make_scope", "_scope", "_scopes", "_token")
+    __slots__ = ("_around", "_database", "_join", "_make_scope", "_scope", "_scopes", "_token")
 
     def __init__(self, database: D, scopes: Scopes, make_scope: MakeScope, *, join: bool) -> None:
         self._database, self._scopes = database, scopes
         self._make_scope, self._join = make_scope, join
         self._scope: Scope | None = None
+        self._around: Place | None = None
         self._token: Token[Place] | None = None
 
     def _again(self) -> Self:
@@ -49,18 +51,24 @@ class Block(Generic[D]):
     def _enter(self, *, awaited: bool) -> D:
         if self._token is not None:
             raise RuntimeError("this block is entered already: call `db()` again for another one")
-        if not (self._join and self._scopes.surrounding() is not None):
+        self._around = self._scopes.surrounding()
+        if self._around is None or not self._join:
             self._scope = self._make_scope(awaited=awaited)
             self._token = self._scopes.enter(self._scope)
         return self._database
 
     def _leave(self) -> None:
+        if self._around is not None and self._around.within is self._scope:
+            self._around.within = None
         token, self._token, self._scope = self._token, None, None
         if token is not None:
             self._scopes.leave(token)
 
     def __enter__(self) -> D:
-        return self._enter(awaited=False)
+        database = self._enter(awaited=False)
+        if self._around is not None and self._scope is not None and held_for_others():
+            self._around.within = self._scope
+        return database
 
     def __exit__(
         self,

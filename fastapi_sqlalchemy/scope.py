@@ -54,6 +54,9 @@ class Place:
     doomed: bool = False
     """Whether a block within failed that had no savepoint, so that nothing may be committed."""
 
+    within: Place | None = None
+    """The block in which all stand that stand here: a worker thread entered it for them."""
+
     @property
     def scope(self) -> Scope:
         """The scope itself, or the one a block is in."""
@@ -98,12 +101,6 @@ class Scope(Place):
 
     afterwards: bool = False
     """Whether the response is out, so that there is nothing left to commit before."""
-
-    within: Place | None = None
-    """The block that a `def` dependency holds open around its `yield`, for all that stand here.
-
-    FastAPI enters it in a context of its own, so that the route cannot see it there.
-    """
 
     _async_session: AsyncSession | None = None
 
@@ -317,14 +314,19 @@ class Scopes:
             SessionNotInitialisedError: There is none, and the database has no URL either.
             SessionClosedError: Its scope has ended, and this code outlived it.
         """
-        place = self._here.get(None)
+        place = self._innermost()
         if place is None:
             self._require_url()
             raise MissingSessionError
-        scope = place.scope
-        if scope.closed:
+        if place.scope.closed:
             raise SessionClosedError
-        return scope.within or place if place is scope else place
+        return place
+
+    def _innermost(self) -> Place | None:
+        place = self._here.get(None)
+        while place is not None and place.within is not None:
+            place = place.within
+        return place
 
     def require_session(self) -> None:
         """Raise what `here` raises where this code stands in no scope."""
@@ -332,8 +334,8 @@ class Scopes:
 
     def surrounding(self) -> Place | None:
         """The same, or None."""
-        place = self._here.get(None)
-        return self.here if place is not None and not place.scope.closed else None
+        place = self._innermost()
+        return place if place is not None and not place.scope.closed else None
 
     def enter(self, place: Place) -> Token[Place]:
         """Let the code that follows stand here."""

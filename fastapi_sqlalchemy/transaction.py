@@ -197,15 +197,15 @@ class Transaction(Place):
         token, self._token = self._token, None
         if token is not None:
             self._scopes.leave(token)
-        if self.scope.within is self:
-            self.scope.within = self._around if self._around is not self.scope else None
+        if self._around.within is self:
+            self._around.within = None
 
     def __enter__(self) -> Self:
         session = self._stand(awaited=False).open(awaited=False)
         session.home.run(self._begin, session)
         self._token = self._scopes.enter(self)
         if held_for_others():
-            self.scope.within = self
+            self._around.within = self
         return self
 
     def __exit__(

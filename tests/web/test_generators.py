@@ -1,6 +1,6 @@
-"""`def` dependencies that hold a transaction block open around their `yield`.
+"""Generators that hold a block open around their `yield`: `def` dependencies and streams.
 
-FastAPI enters and leaves them in worker threads, each time in a copy of the request's context.
+FastAPI and Starlette run each part of them in a worker thread, in a copy of the request's context.
 """
 
 import asyncio
@@ -11,6 +11,9 @@ from typing import Annotated, Any
 import pytest
 from anyio import to_thread
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.responses import StreamingResponse
 
 from fastapi_sqlalchemy.exceptions import ConcurrencyError, LateCommitWarning
 from tests.shop import Item, db, lent, names, open_shop
@@ -172,4 +175,54 @@ async def test_a_block_that_ends_after_the_response_is_warned_of(url: str) -> No
         answer = await get(serving(app, db))
     assert answer.status == 200
     assert names() == ["pen"]
+    assert lent() == 0
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_the_scope_of_a_dependency_is_that_of_the_route(url: str, colour: str) -> None:
+    open_shop(url)
+    app = FastAPI()
+
+    def session() -> Iterator[Session]:
+        with db(commit_on_exit=True):
+            yield db.session
+
+    Here = Annotated[Session, Depends(session, scope="function")]  # noqa: N806 - a type
+
+    @app.get("/def")
+    def blocking(session: Here) -> None:
+        Item.new(name="pen")
+        assert session.scalars(select(Item.name)).all() == ["pen"]
+        assert session.in_transaction()
+
+    @app.get("/async")
+    async def awaited(session: Here) -> None:
+        await Item.anew(name="pen")
+        assert db.scopes.here.scope.session is session
+        assert session.in_transaction()
+
+    answer = await get(serving(app, db), f"/{colour}")
+    assert (answer.error, answer.status) == (None, 200)
+    assert names() == ["pen"]
+    assert lent() == 0
+
+
+@pytest.mark.parametrize("block", [db, db.transaction])
+async def test_a_stream_may_hold_a_block_open(url: str, block: Callable[[], Any]) -> None:
+    open_shop(url)
+    app = FastAPI()
+
+    def stream() -> Iterator[str]:
+        with block():
+            for name in ("pen", "ink"):
+                yield Item.new(name=name).name
+            yield f" {Item.query.count()}"
+
+    @app.get("/")
+    def route() -> StreamingResponse:
+        return StreamingResponse(stream())
+
+    answer = await get(serving(app, db))
+    assert (answer.error, answer.body) == (None, b"penink 2")
+    assert sorted(names()) == ["ink", "pen"]
     assert lent() == 0
