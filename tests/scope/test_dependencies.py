@@ -106,9 +106,7 @@ async def test_the_session_of_an_async_dependency_is_that_of_the_route(url: str)
     assert (await get(app, "/def")).body == b"[true,1]"
 
 
-async def test_the_session_of_the_request_is_that_of_the_route_beside_a_def_dependency(
-    url: str,
-) -> None:
+async def test_the_block_of_a_def_dependency_is_the_scope_of_the_route(url: str) -> None:
     open_shop(url, "pen")
     app = serving(FastAPI(), db)
 
@@ -116,7 +114,7 @@ async def test_the_session_of_the_request_is_that_of_the_route_beside_a_def_depe
     def route(session: Blocking) -> tuple[bool, int]:
         return session is db.session, Item.query.count()
 
-    assert (await get(app)).body == b"[false,1]"
+    assert (await get(app)).body == b"[true,1]"
 
 
 async def test_nothing_is_left_in_the_context_after_a_dependency(url: str) -> None:
