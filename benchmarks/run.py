@@ -17,12 +17,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from benchmarks.contestants import BY_NAME as ENTRY
 from benchmarks.contestants import RAW, Entry
 from benchmarks.store import Databases
+from benchmarks.tasks import BY_NAME as TASK
 from benchmarks.tasks import Mode, Task
 
-ROUNDS, SLOW_ROUNDS = 15, 5
-QUICK_ROUNDS, QUICK_SLOW_ROUNDS = 5, 2
+ROUNDS, SLOW_ROUNDS = 11, 3
+QUICK_ROUNDS, QUICK_SLOW_ROUNDS = 3, 1
 
 
 class WorkerError(RuntimeError):
@@ -58,6 +60,31 @@ class Table:
         return None if limit is None or seconds is None else seconds / limit
 
 
+def as_json(table: Table) -> dict[str, Any]:
+    return {
+        "kind": table.kind,
+        "mode": table.mode,
+        "tasks": [task.name for task in table.tasks],
+        "results": [
+            {
+                "name": result.entry.name,
+                "seconds": result.seconds,
+                "notes": result.notes,
+                "absent": result.absent,
+            }
+            for result in table.results
+        ],
+    }
+
+
+def from_json(saved: dict[str, Any]) -> Table:
+    results = [
+        Result(ENTRY[each["name"]], each["seconds"], each["notes"], each["absent"])
+        for each in saved["results"]
+    ]
+    return Table(saved["kind"], saved["mode"], [TASK[name] for name in saved["tasks"]], results)
+
+
 class WorkerProcess:
     """The other end of `benchmarks.worker`."""
 
@@ -70,7 +97,14 @@ class WorkerProcess:
             stderr=errors,
             text=True,
         )
-        self.started = self._read()
+        self._started: dict[str, Any] | None = None
+
+    @property
+    def started(self) -> dict[str, Any]:
+        """What it said first."""
+        if self._started is None:
+            self._started = self._read()
+        return self._started
 
     def ask(self, **order: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -115,12 +149,15 @@ def workers(
                 continue
             url = databases.make(kind, f"{entry.name}_{mode}")
             errors = stack.enter_context(tempfile.TemporaryFile("w+"))
-            worker = WorkerProcess(target, url, errors)
+            running[entry.name] = worker = WorkerProcess(target, url, errors)
             stack.callback(worker.close)
-            found = worker.started or worker.ask(do="settings")
-            result.absent = _reason(found)
-            if result.absent is None:
-                running[entry.name] = worker
+        # they import their libraries at the same time
+        for result in results:
+            started = running.get(result.entry.name)
+            if started is not None:
+                result.absent = _reason(started.started or started.ask(do="settings"))
+                if result.absent is not None:
+                    del running[result.entry.name]
         yield results, running
 
 
@@ -173,14 +210,15 @@ def _rounds(task: Task, able: dict[str, WorkerProcess], *, quick: bool) -> dict[
     if task.slow:
         rounds = SLOW_ROUNDS if not quick else QUICK_SLOW_ROUNDS
     calls = max(1, task.calls // 5) if quick else task.calls
+    warm = 0 if task.slow or quick else 1  # the check was one
     times: dict[str, list[float]] = {name: [] for name in able}
     names = list(able)
-    order = random.Random(task.name)  # noqa: S311 - the order of turns is no secret
-    for number in range(-1, rounds):  # the first fills caches and is not counted
+    order = random.Random(task.name)
+    for number in range(-warm, rounds):
         order.shuffle(names)
         for name in names:
             found = able[name].ask(
-                do="time", task=task.name, calls=calls, first=(number + 1) * calls
+                do="time", task=task.name, calls=calls, first=(number + warm) * calls
             )
             if "seconds" not in found:
                 raise WorkerError(f"{name}: {task.name}: {_reason(found)}")

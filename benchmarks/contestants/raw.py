@@ -1,8 +1,8 @@
 """The raw drivers, which build plain slotted objects: the limit.
 
-One connection, in the driver's autocommit, so that a lone statement is one round trip; rows become
-objects in the shortest way there is.  Many rows are inserted by statements of a thousand rows, which
-is the fastest plain INSERT of these drivers (faster than `executemany`).
+One connection, in the driver's autocommit, so that a lone statement is one round trip; rows
+become objects in the shortest way there is.  Many rows are inserted by statements of a thousand
+rows, the fastest plain INSERT of both drivers (faster than `executemany`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Post:
     title: str
 
 
-def _with_posts(users: list[User], posts: list[Post]) -> list[User]:
+def with_posts(users: list[User], posts: list[Post]) -> list[User]:
     by_key: dict[int, User] = {}
     for user in users:
         by_key[user.id] = user
@@ -51,19 +51,19 @@ def _with_posts(users: list[User], posts: list[Post]) -> list[User]:
     return users
 
 
-def _parameters(values: Values) -> tuple[Any, ...]:
+def parameters(values: Values) -> tuple[Any, ...]:
     return (values["name"], values["email"], values["age"], values["bio"])
 
 
-def _insert_of(size: int, mark: str) -> str:
+def insert_of(size: int, mark: str) -> str:
     return INSERT + ", ".join([f"({mark}, {mark}, {mark}, {mark})"] * size)
 
 
-def _users_of(rows: Sequence[Values]) -> list[User]:
+def users_of(rows: Sequence[Values]) -> list[User]:
     return [User(0, row["name"], row["email"], row["age"], row["bio"]) for row in rows]
 
 
-def _flat(users: list[User]) -> list[Any]:
+def flat(users: list[User]) -> list[Any]:
     return list(chain.from_iterable((u.name, u.email, u.age, u.bio) for u in users))
 
 
@@ -77,7 +77,7 @@ class SQLite:
         self._execute = self._connection.execute
         self._execute("PRAGMA foreign_keys = ON")
         self._insert = INSERT + "(?, ?, ?, ?)"
-        self._insert_batch = _insert_of(BATCH, "?")
+        self._insert_batch = insert_of(BATCH, "?")
 
     def close(self) -> None:
         self._connection.close()
@@ -93,8 +93,8 @@ class SQLite:
         return user
 
     def insert_many(self, rows: Sequence[Values]) -> list[User]:
-        users = _users_of(rows)
-        keys = self._execute(self._insert_batch + " RETURNING id", _flat(users)).fetchall()
+        users = users_of(rows)
+        keys = self._execute(self._insert_batch + " RETURNING id", flat(users)).fetchall()
         for user, key in zip(users, keys, strict=True):
             user.id = key[0]
         return users
@@ -104,7 +104,7 @@ class SQLite:
         for first in range(0, len(rows), BATCH):
             batch = rows[first : first + BATCH]
             self._execute(
-                self._insert_batch, list(chain.from_iterable(_parameters(row) for row in batch))
+                self._insert_batch, list(chain.from_iterable(parameters(row) for row in batch))
             )
         self._execute("COMMIT")
 
@@ -149,7 +149,7 @@ class SQLite:
     def eager(self, authors: int) -> int:
         users = [User(*row) for row in self._execute(USER + " WHERE id <= ?", (authors,))]
         posts = [Post(*row) for row in self._execute(AUTHOR_RANGE, (AUTHORS,))]
-        return read_posts(_with_posts(users, posts))
+        return read_posts(with_posts(users, posts))
 
     def count(self, after: int) -> int:
         sql = "SELECT count(*) FROM bench_users WHERE id > ?"
@@ -160,9 +160,7 @@ class SQLite:
         return bool(self._execute(sql, (email,)).fetchone()[0])
 
     def page(self, number: int) -> tuple[list[User], int]:
-        cursor = self._execute(
-            USER + " ORDER BY id LIMIT ? OFFSET ?", (PAGE, (number - 1) * PAGE)
-        )
+        cursor = self._execute(USER + " ORDER BY id LIMIT ? OFFSET ?", (PAGE, (number - 1) * PAGE))
         users = [User(*row) for row in cursor]
         return users, self._execute("SELECT count(*) FROM bench_users").fetchone()[0]
 
@@ -174,7 +172,7 @@ class Psycopg:
         self._connection: psycopg.Connection[Any] = psycopg.connect(url, autocommit=True)
         self._execute: Any = self._connection.execute
         self._insert = INSERT + "(%s, %s, %s, %s)"
-        self._insert_batch = _insert_of(BATCH, "%s")
+        self._insert_batch = insert_of(BATCH, "%s")
 
     def close(self) -> None:
         self._connection.close()
@@ -189,8 +187,8 @@ class Psycopg:
         return user
 
     def insert_many(self, rows: Sequence[Values]) -> list[User]:
-        users = _users_of(rows)
-        keys = self._execute(self._insert_batch + " RETURNING id", _flat(users)).fetchall()
+        users = users_of(rows)
+        keys = self._execute(self._insert_batch + " RETURNING id", flat(users)).fetchall()
         for user, key in zip(users, keys, strict=True):
             user.id = key[0]
         return users
@@ -200,7 +198,7 @@ class Psycopg:
             for first in range(0, len(rows), BATCH):
                 batch = rows[first : first + BATCH]
                 self._execute(
-                    self._insert_batch, list(chain.from_iterable(_parameters(row) for row in batch))
+                    self._insert_batch, list(chain.from_iterable(parameters(row) for row in batch))
                 )
 
     def get(self, key: int) -> User:
@@ -246,9 +244,7 @@ class Psycopg:
     def eager(self, authors: int) -> int:
         users = self._execute(USER + " WHERE id <= %s", (authors,)).fetchall()
         posts = self._execute(AUTHOR_RANGE.replace("?", "%s"), (AUTHORS,)).fetchall()
-        return read_posts(
-            _with_posts([User(*row) for row in users], [Post(*row) for row in posts])
-        )
+        return read_posts(with_posts([User(*row) for row in users], [Post(*row) for row in posts]))
 
     def count(self, after: int) -> int:
         sql = "SELECT count(*) FROM bench_users WHERE id > %s"
