@@ -33,10 +33,11 @@ def svg(tables: Sequence[Table]) -> str:
     height = TOP + ROW * len(tasks) + 44
     width = LEFT + len(tables) * PANEL + (len(tables) - 1) * GAP + RIGHT
     most = max((ratio for table in tables for ratio in _ratios(table)), default=10)
+    size = f'width="{width}" height="{height}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size}',
+        '  font-family="sans-serif" font-size="11">',
+        f'<rect {size} fill="#ffffff"/>',
         *_legend(tables),
     ]
     for row, task in enumerate(tasks):
@@ -95,12 +96,8 @@ def _panel(table: Table, left: float, most: float, colours: Colours) -> Iterator
     def x(ratio: float) -> float:
         return left + PANEL * math.log(max(ratio, LEAST) / LEAST) / math.log(most / LEAST)
 
-    yield _text(
-        left + PANEL / 2,
-        bottom + 32,
-        NAMES[table.kind] + ", time relative to the raw driver",
-        "middle",
-    )
+    title = f"{NAMES[table.kind]}, time relative to the raw driver"
+    yield _text(left + PANEL / 2, bottom + 32, title, "middle")
     for tick in TICKS:
         if tick <= most:
             colour = "#495057" if tick == 1 else "#dee2e6"

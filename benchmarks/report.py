@@ -77,8 +77,7 @@ def environment() -> dict[str, Any]:
 
 def page(results: Results) -> str:
     parts = [HEAD, _environment(results.environment)]
-    for table in results.tables:
-        parts.append("\n".join(_section(table)))
+    parts.extend("\n".join(_section(table)) for table in results.tables)
     if results.memory:
         parts.append(memory_part(results.memory))
     if results.imports:

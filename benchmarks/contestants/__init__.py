@@ -22,23 +22,22 @@ class Entry:
     distribution: str
     """Whose version is shown."""
     classes: Mapping[tuple[Mode, str], str]
-    """`module:Class` below this package, by mode and kind of database."""
+    """`module:Class`, by mode and kind of database."""
     lacking: Mapping[Mode, str] = field(default_factory=dict)
     """Why it is not in a table."""
     ours: bool = False
 
     def target(self, mode: Mode, kind: str) -> str | None:
-        found = self.classes.get((mode, kind))
-        return None if found is None else f"{PACKAGE}.{found}"
+        return self.classes.get((mode, kind))
 
 
 def _everywhere(blocking: str | None, awaited: str | None) -> dict[tuple[Mode, str], str]:
     found: dict[tuple[Mode, str], str] = {}
     for kind in KINDS:
         if blocking is not None:
-            found["sync", kind] = blocking
+            found["sync", kind] = f"{PACKAGE}.{blocking}"
         if awaited is not None:
-            found["async", kind] = awaited
+            found["async", kind] = f"{PACKAGE}.{awaited}"
     return found
 
 
@@ -48,10 +47,10 @@ ENTRIES = (
         "raw driver",
         "psycopg",
         {
-            ("sync", "sqlite"): "raw:SQLite",
-            ("sync", "postgresql"): "raw:Psycopg",
-            ("async", "sqlite"): "raw_async:SQLite",
-            ("async", "postgresql"): "raw_async:Psycopg",
+            ("sync", "sqlite"): f"{PACKAGE}.raw:SQLite",
+            ("sync", "postgresql"): f"{PACKAGE}.raw:Psycopg",
+            ("async", "sqlite"): f"{PACKAGE}.raw_async:SQLite",
+            ("async", "postgresql"): f"{PACKAGE}.raw_async:Psycopg",
         },
     ),
     Entry(

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-import aiosqlite
 import psycopg
 from sqlalchemy import make_url
 
@@ -132,6 +131,8 @@ class SQLite(_Tasks):
     mark = "?"
 
     async def open(self, url: str) -> None:
+        import aiosqlite
+
         path = make_url(url).database
         assert path is not None
         self._connection = await aiosqlite.connect(path, isolation_level=None, timeout=30)
