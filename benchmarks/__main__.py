@@ -79,6 +79,8 @@ def main(
         for each in mode:
             for kind in database:
                 _run_table(results, kind, each, contestants, tasks, server, quick=quick)
+                if write:  # a long run that is broken off leaves what it has found
+                    _write(results)
     if "memory" in only:
         results.memory = memory.walks(QUICK_ROWS if quick else ROWS)
         click.echo(report.memory_part(results.memory))

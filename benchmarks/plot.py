@@ -9,7 +9,7 @@ from html import escape
 from benchmarks.contestants import RAW
 from benchmarks.run import Result, Table
 
-LEFT, PANEL, GAP, TOP, ROW, RIGHT = 190, 300, 24, 62, 19, 14
+LEFT, PANEL, GAP, TOP, ROW, RIGHT = 200, 300, 24, 62, 19, 14
 OURS = {"active-record": "#d9480f", "repository": "#f59f00"}
 OTHERS = (
     "#1c7ed6",
@@ -79,7 +79,7 @@ def _legend(tables: Sequence[Table]) -> Iterator[str]:
     x, y = 14.0, 16.0
     limit = LEFT + len(tables) * PANEL
     for name, (title, colour) in _colours(tables).items():
-        room = 22 + 6.1 * len(title)
+        room = 24 + 6.7 * len(title)
         if x + room > limit:
             x, y = 14.0, y + 17
         yield _dot(x, y - 4, colour, ours=name in OURS)

@@ -25,6 +25,8 @@ from benchmarks.tasks import Mode, Task
 
 ROUNDS, SLOW_ROUNDS = 11, 3
 QUICK_ROUNDS, QUICK_SLOW_ROUNDS = 3, 1
+TURN, QUICK_TURN = 0.02, 0.004
+"""Seconds of one contestant in one round."""
 
 
 class WorkerError(RuntimeError):
@@ -209,19 +211,31 @@ def _rounds(task: Task, able: dict[str, WorkerProcess], *, quick: bool) -> dict[
     rounds = ROUNDS if not quick else QUICK_ROUNDS
     if task.slow:
         rounds = SLOW_ROUNDS if not quick else QUICK_SLOW_ROUNDS
-    calls = max(1, task.calls // 5) if quick else task.calls
-    warm = 0 if task.slow or quick else 1  # the check was one
+    calls = {name: _calls(name, task, worker, quick=quick) for name, worker in able.items()}
     times: dict[str, list[float]] = {name: [] for name in able}
     names = list(able)
     order = random.Random(task.name)
-    for number in range(-warm, rounds):
+    for number in range(1, rounds + 1):
         order.shuffle(names)
         for name in names:
-            found = able[name].ask(
-                do="time", task=task.name, calls=calls, first=(number + warm) * calls
-            )
-            if "seconds" not in found:
-                raise WorkerError(f"{name}: {task.name}: {_reason(found)}")
-            if number >= 0:
-                times[name].append(found["seconds"])
+            taken = _time(name, task, able[name], calls[name], first=number * calls[name])
+            times[name].append(taken)
     return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def _calls(name: str, task: Task, worker: WorkerProcess, *, quick: bool) -> int:
+    """How many calls fill the time that everybody has in a round.
+
+    With as many for everybody, the quick ones would be measured in too short a time.
+    """
+    if task.slow:
+        return 1
+    once = _time(name, task, worker, 1 + task.calls // 10, first=0)
+    return max(1, min(task.calls, round((QUICK_TURN if quick else TURN) / once)))
+
+
+def _time(name: str, task: Task, worker: WorkerProcess, calls: int, *, first: int) -> float:
+    found = worker.ask(do="time", task=task.name, calls=calls, first=first)
+    if "seconds" not in found:
+        raise WorkerError(f"{name}: {task.name}: {_reason(found)}")
+    return float(found["seconds"])

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from sqlalchemy import URL, make_url
+from typing_extensions import override
 
 from benchmarks.tasks import AUTHORS, POSTS_EACH, SPARE, USERS, title, values
 
@@ -90,6 +91,10 @@ class Store:
     def count(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM bench_users").fetchone()[0])
 
+    def servers(self) -> list[int]:
+        """The processes of the server that the contestant's connections have."""
+        return []
+
     def restore(self, spare: int = 0) -> None:
         """Have the first thousand users again as they were, and `spare` to be deleted."""
         self._connection.execute(f"DELETE FROM bench_users WHERE id > {USERS}")
@@ -133,11 +138,13 @@ class SQLiteStore(Store):
         self._seed()
         self._connection.execute("ANALYZE")
 
+    @override
     def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.executemany(sql, rows)
         self._connection.execute("COMMIT")
 
+    @override
     def _clean(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -161,13 +168,24 @@ class PostgresStore(Store):
         self._connection.execute(sequence.encode())
         self._connection.execute(b"VACUUM ANALYZE")
 
+    @override
+    def servers(self) -> list[int]:
+        sql = (
+            b"SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            b" AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return [int(row[0]) for row in self._connection.execute(sql).fetchall()]
+
+    @override
     def _sql(self, sql: str) -> str:
         return sql.replace("?", "%s")
 
+    @override
     def _many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.executemany(self._sql(sql).encode(), rows)
 
+    @override
     def _clean(self) -> None:
         self._connection.execute(b"VACUUM bench_users")
 

@@ -13,9 +13,9 @@ import inspect
 import json
 import os
 import sys
-import time
 from typing import Any
 
+from benchmarks.queueing import Clock
 from benchmarks.store import store_at
 from benchmarks.tasks import BY_NAME, CannotDo, Task
 
@@ -58,13 +58,14 @@ class Worker:
         arguments = [task.argument(first + call) for call in range(calls)]
         method = getattr(self._contestant, task.name)
         gc.collect()
+        servers = self._store.servers()
         if inspect.iscoroutinefunction(method):
-            seconds = self._runner.run(_awaited(method, arguments))
+            seconds = self._runner.run(_awaited(method, arguments, servers))
         else:
-            start = time.perf_counter()
+            clock = Clock(servers)
             for argument in arguments:
                 method(argument)
-            seconds = time.perf_counter() - start
+            seconds = clock.seconds()
         if task.restore:
             self._store.restore()
         return seconds / calls
@@ -81,11 +82,11 @@ class Worker:
         return method(*arguments)
 
 
-async def _awaited(method: Any, arguments: list[Any]) -> float:
-    start = time.perf_counter()
+async def _awaited(method: Any, arguments: list[Any], servers: list[int]) -> float:
+    clock = Clock(servers)
     for argument in arguments:
         await method(argument)
-    return time.perf_counter() - start
+    return clock.seconds()
 
 
 def answer(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
