@@ -112,6 +112,8 @@ def _section(table: Table) -> Iterator[str]:
     for task in table.tasks:
         yield f"| {task.title} | " + " | ".join(_cells(table, task, shown)) + " |"
     yield ""
+    yield f"Medians of {table.rounds} rounds; a bulk insert has fewer."
+    yield ""
     yield from _notes(table)
 
 

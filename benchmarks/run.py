@@ -25,8 +25,6 @@ from benchmarks.tasks import Mode, Task
 
 ROUNDS, SLOW_ROUNDS = 11, 3
 QUICK_ROUNDS, QUICK_SLOW_ROUNDS = 3, 1
-TURN, QUICK_TURN = 0.02, 0.004
-"""Seconds of one contestant in one round."""
 
 
 class WorkerError(RuntimeError):
@@ -54,6 +52,7 @@ class Table:
     mode: Mode
     tasks: Sequence[Task]
     results: list[Result]
+    rounds: int
 
     def ratio(self, result: Result, task: Task) -> float | None:
         """Time relative to the raw driver's."""
@@ -66,6 +65,7 @@ def as_json(table: Table) -> dict[str, Any]:
     return {
         "kind": table.kind,
         "mode": table.mode,
+        "rounds": table.rounds,
         "tasks": [task.name for task in table.tasks],
         "results": [
             {
@@ -84,7 +84,8 @@ def from_json(saved: dict[str, Any]) -> Table:
         Result(ENTRY[each["name"]], each["seconds"], each["notes"], each["absent"])
         for each in saved["results"]
     ]
-    return Table(saved["kind"], saved["mode"], [TASK[name] for name in saved["tasks"]], results)
+    tasks = [TASK[name] for name in saved["tasks"]]
+    return Table(saved["kind"], saved["mode"], tasks, results, saved["rounds"])
 
 
 class WorkerProcess:
@@ -204,38 +205,25 @@ def measure(
             progress(f"{kind} {mode}: {task.title}")
             for name, seconds in _rounds(task, able, quick=quick).items():
                 ready[name].seconds[task.name] = seconds
-    return Table(kind, mode, tasks, results)
+    return Table(kind, mode, tasks, results, QUICK_ROUNDS if quick else ROUNDS)
 
 
 def _rounds(task: Task, able: dict[str, WorkerProcess], *, quick: bool) -> dict[str, float]:
     rounds = ROUNDS if not quick else QUICK_ROUNDS
     if task.slow:
         rounds = SLOW_ROUNDS if not quick else QUICK_SLOW_ROUNDS
-    calls = {name: _calls(name, task, worker, quick=quick) for name, worker in able.items()}
+    calls = max(1, task.calls // 5) if quick else task.calls
+    warm = 0 if task.slow or quick else 1  # the check was one
     times: dict[str, list[float]] = {name: [] for name in able}
     names = list(able)
     order = random.Random(task.name)
-    for number in range(1, rounds + 1):
+    for number in range(-warm, rounds):
         order.shuffle(names)
         for name in names:
-            taken = _time(name, task, able[name], calls[name], first=number * calls[name])
-            times[name].append(taken)
+            first = (number + warm) * calls
+            found = able[name].ask(do="time", task=task.name, calls=calls, first=first)
+            if "seconds" not in found:
+                raise WorkerError(f"{name}: {task.name}: {_reason(found)}")
+            if number >= 0:
+                times[name].append(found["seconds"])
     return {name: statistics.median(taken) for name, taken in times.items()}
-
-
-def _calls(name: str, task: Task, worker: WorkerProcess, *, quick: bool) -> int:
-    """How many calls fill the time that everybody has in a round.
-
-    With as many for everybody, the quick ones would be measured in too short a time.
-    """
-    if task.slow:
-        return 1
-    once = _time(name, task, worker, 1 + task.calls // 10, first=0)
-    return max(1, min(task.calls, round((QUICK_TURN if quick else TURN) / once)))
-
-
-def _time(name: str, task: Task, worker: WorkerProcess, calls: int, *, first: int) -> float:
-    found = worker.ask(do="time", task=task.name, calls=calls, first=first)
-    if "seconds" not in found:
-        raise WorkerError(f"{name}: {task.name}: {_reason(found)}")
-    return float(found["seconds"])

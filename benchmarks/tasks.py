@@ -230,7 +230,7 @@ class Task:
     """The method of a contestant."""
     title: str
     calls: int
-    """How often it is done in one round at most."""
+    """How often it is done in one round."""
     argument: Callable[[int], Any]
     """What the n-th call of a run is given."""
     check: Check
@@ -258,37 +258,37 @@ TASKS = (
     Task(
         "insert_one",
         "insert one and commit",
-        500,
+        50,
         lambda n: values(n + 10_000),
         _inserted,
         restore=True,
     ),
     Task(
-        "insert_many", "insert 1000 in a transaction", 5, _new_rows(MANY), _inserted, restore=True
+        "insert_many", "insert 1000 in a transaction", 1, _new_rows(MANY), _inserted, restore=True
     ),
     Task("bulk_insert", "bulk insert 10 000", 1, _new_rows(BULK), _bulk, restore=True, slow=True),
-    Task("get", "get by key", 2000, _key, _one),
-    Task("first", "first by an indexed column", 2000, lambda n: values(_key(n))["email"], _one),
-    Task("some", "20 records", 1000, lambda n: _key(n) * 9 // 10, _list(PAGE)),
-    Task("many", "1000 records", 50, _everything, _list(USERS)),
-    Task("read", "1000 records, every attribute", 50, _everything, _read),
-    Task("dicts", "1000 dicts", 50, _everything, _dicts),
-    Task("tuples", "1000 tuples of 3", 50, _everything, _tuples),
+    Task("get", "get by key", 100, _key, _one),
+    Task("first", "first by an indexed column", 100, lambda n: values(_key(n))["email"], _one),
+    Task("some", "20 records", 50, lambda n: _key(n) * 9 // 10, _list(PAGE)),
+    Task("many", "1000 records", 3, _everything, _list(USERS)),
+    Task("read", "1000 records, every attribute", 3, _everything, _read),
+    Task("dicts", "1000 dicts", 3, _everything, _dicts),
+    Task("tuples", "1000 tuples of 3", 3, _everything, _tuples),
     Task(
-        "modify", "load, modify, commit", 500, lambda n: (_key(n), 100 + n), _changed, restore=True
+        "modify", "load, modify, commit", 50, lambda n: (_key(n), 100 + n), _changed, restore=True
     ),
     Task(
         "update_where",
         "update by filter",
-        500,
+        50,
         lambda n: (_key(n) * 9 // 10, 100 + n),
         _changed_span,
         restore=True,
     ),
-    Task("delete", "load and delete", 500, lambda n: SPARE + n, _deleted, restore=True, spare=True),
-    Task("eager", "100 records with 10 each, eager", 25, lambda _: AUTHORS, _posts),
-    Task("count", "count", 2000, _everything, _same(USERS)),
-    Task("exists", "exists", 2000, lambda n: values(_key(n))["email"], _same(expected=True)),
-    Task("page", "page of 20 with total", 500, lambda n: 1 + n % (USERS // PAGE), _paged),
+    Task("delete", "load and delete", 50, lambda n: SPARE + n, _deleted, restore=True, spare=True),
+    Task("eager", "100 records with 10 each, eager", 2, lambda _: AUTHORS, _posts),
+    Task("count", "count", 100, _everything, _same(USERS)),
+    Task("exists", "exists", 100, lambda n: values(_key(n))["email"], _same(expected=True)),
+    Task("page", "page of 20 with total", 50, lambda n: 1 + n % (USERS // PAGE), _paged),
 )
 BY_NAME = {task.name: task for task in TASKS}
