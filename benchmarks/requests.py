@@ -25,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from benchmarks.queueing import Clock
 from fastapi_sqlalchemy import DBSessionMiddleware, ModelBase, SQLAlchemy
 
 ROUNDS, CALLS = 15, 200
@@ -96,10 +97,10 @@ async def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, float]:
             await call()
     for _ in range(rounds):
         for name, call in calls.items():
-            start = time.perf_counter()
+            clock = Clock()
             for _ in range(CALLS):
                 await call()
-            times[name].append((time.perf_counter() - start) / CALLS)
+            times[name].append(clock.seconds() / CALLS)
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 

@@ -1,5 +1,7 @@
 """Who takes part does what the tasks say; who does not is named with the reason."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import make_url
 
@@ -105,6 +107,7 @@ def test_nobody_is_left_out_in_silence(table: Table) -> None:
 
 
 def test_a_saved_table_is_shown_as_it_was(table: Table) -> None:
+    table = replace(table, results=[r for r in table.results if r.entry.name in ENTRY])
     again = from_json(table_as_json(table))
     assert report.text(again) == report.text(table)
     picture = plot.svg([again])
