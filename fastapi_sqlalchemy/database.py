@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from sqlalchemy import URL, Connection, Engine, MetaData, orm
 
+from ._ddl import Tables
 from ._home import Home, LoopHome, LoopsStandIn, ThreadHome
 from ._injection import Dependency
 from ._isolated import Isolated
-from ._schema import Tables
 from ._types import Blocking, Options, P, R
 from .base import make_base
 from .block import Block
