@@ -6,6 +6,7 @@ Pydantic is imported when the first schema is made, here and in `_schemas`.
 from __future__ import annotations
 
 import inspect
+from base64 import b64decode
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
@@ -77,14 +78,24 @@ def _held(model: type, name: str, column: Any) -> Held | None:
 
 def _limits(held: Held, column: Any) -> list[Any]:
     """What the type of the column says of its values, for Pydantic to check and to show."""
-    from pydantic import Field
+    from pydantic import BeforeValidator, Field
 
     kind = None if column is None else column.type
     if isinstance(kind, String) and not isinstance(kind, Enum) and held.kind is str and kind.length:
         return [Field(max_length=kind.length)]
     if isinstance(kind, Numeric) and not isinstance(kind, Float) and held.kind is Decimal:
         return [Field(max_digits=kind.precision, decimal_places=kind.scale)]
+    if held.kind is bytes:
+        return [BeforeValidator(_decoded, json_schema_input_type=bytes)]
     return []
+
+
+def _decoded(value: Any) -> Any:
+    """Bytes of JSON, where a schema writes them in Base64."""
+    if not isinstance(value, str):
+        return value
+    plain = value.translate({ord("-"): "+", ord("_"): "/"})
+    return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
 
 
 def _description(model: type, name: str, column: Any) -> str | None:

@@ -61,6 +61,8 @@ def _annotated(model: type, name: str) -> Held | None:
 
 def _evaluated(base: type, hint: Any) -> Any:
     """An annotation as a type; None where it names what is imported for type checkers alone."""
+    if hint is None:
+        return None
     holder = SimpleNamespace(__annotations__={"it": hint})
     module = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
     try:

@@ -15,22 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Optional, Self,
 from warnings import catch_warnings, filterwarnings
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
-from sqlalchemy import inspect as sqlalchemy_inspect
 from sqlalchemy import orm
 
 from ._eager import start
 from ._fields import field_of
 from ._names import mapper_of
-from ._received import build
 from ._selection import selected
-from ._shown import ShownRecord, check_loaded, shown
+from ._shown import ShownRecord, shown
 from .exceptions import SchemaNameError, SchemaTypeError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, GetCoreSchemaHandler, ValidatorFunctionWrapHandler
-    from pydantic_core import CoreSchema
+    from pydantic import BaseModel
 
-__all__ = ["Purpose", "core_schema_of", "schema_of"]
+__all__ = ["Purpose", "schema_of"]
 
 Purpose: TypeAlias = Literal["show", "create", "update"]
 With: TypeAlias = "Mapping[Any, type[BaseModel]] | Iterable[Any]"
@@ -262,33 +259,6 @@ def _documentation(model: type) -> str | None:
     return None if text is None or text.startswith(f"{model.__name__}(") else cleandoc(text)
 
 
-def core_schema_of(model: type, handler: GetCoreSchemaHandler) -> CoreSchema:
-    """What Pydantic does with a model: a record stays one, anything else becomes a new record."""
-    from pydantic_core import core_schema
-
-    if sqlalchemy_inspect(model, raiseerr=False) is None:
-        raise TypeError(f"expected a mapped class, found {model.__name__}, which has no table")
-    shown, body = schema_of(model), schema_of(model, purpose="create")
-    names = tuple(shown.model_fields)
-
-    def record(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        if isinstance(value, model):
-            check_loaded(value, names)  # here, because an error while it is written is wrapped
-            return value
-        made = validate(value)
-        return build(
-            "new_from", model, {name: getattr(made, name) for name in made.model_fields_set}
-        )
-
-    return core_schema.no_info_wrap_validator_function(
-        record,
-        handler.generate_schema(body),
-        serialization=core_schema.plain_serializer_function_ser_schema(
-            shown.model_validate, return_schema=handler.generate_schema(shown)
-        ),
-    )
-
-
 @cache
 def _base() -> type[BaseModel]:
     from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
@@ -300,7 +270,6 @@ def _base() -> type[BaseModel]:
             protected_namespaces=(),
             json_schema_serialization_defaults_required=True,
             ser_json_bytes="base64",
-            val_json_bytes="base64",
         )
         __plan__: ClassVar[Plan | None] = None
 

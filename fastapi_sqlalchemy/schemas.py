@@ -1,17 +1,17 @@
 """What Pydantic and FastAPI are told of a model: its schemas, and records made of what they bring.
 
-A model stands in a route as it is, `-> User`, `-> Page[User]` or `user: User`; `User.schema(...)`
-is for what differs from that.  Pydantic is imported when the first of them is asked for.
+A model stands in a route as it is, `-> User`, `-> Page[User]` or `user: Annotated[User, Body()]`;
+`User.schema(...)` is for what differs from that.  Pydantic is imported when the first of them is
+asked for.
 """
 
 from __future__ import annotations
 
-from abc import ABCMeta
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from . import _records, _schemas
+from . import _annotated, _records, _schemas
 from ._types import Values
 from .scope import scopes_of
 
@@ -130,9 +130,4 @@ class SchemaVerbs:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return _schemas.core_schema_of(cls, handler)
-
-
-# FastAPI takes a parameter for the body if its class is a sequence, a mapping, a dataclass or one
-# of Pydantic's, and asks the class nothing. As a mapping Pydantic would read its items.
-ABCMeta.register(Sequence, SchemaVerbs)  # type: ignore[type-abstract]  # it is only noted
+        return _annotated.core_schema_of(cls, handler)

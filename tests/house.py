@@ -80,6 +80,7 @@ FLOORS = {
     "paging": 3,
     "query": 3,
     "rows": 3,
+    "_annotated": 4,
     "_fields": 4,
     "_schemas": 4,
     "_selection": 4,
