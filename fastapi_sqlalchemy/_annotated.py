@@ -68,7 +68,8 @@ class _Record:
             whole = {"type": "definitions", "schema": whole, "definitions": []}
         # what makes it a component of its own in OpenAPI, by the name Pydantic would give it
         reference = f"{shown.__module__}.{shown.__qualname__}:{id(shown)}"
-        return handler({**whole, "schema": {**whole["schema"], "ref": reference}})
+        named: Any = {**whole, "schema": {**whole["schema"], "ref": reference}}
+        return handler(named)
 
     def _validated(self, value: Any) -> Any:
         if isinstance(value, self.model):

@@ -109,6 +109,9 @@ FLOORS = {
 }
 WEB_FLOOR = 6
 FASTAPI_MODULE = "dependencies"
+PYDANTIC = frozenset({"pydantic", "pydantic_core"})
+PYDANTIC_MODULES = frozenset({"_annotated", "_fields", "_parts", "_schemas", "_types", "schemas"})
+"""Those that may import it: where a function begins, or for type checkers alone."""
 BESIDE = frozenset({"testing", "pytest_plugin", "mypy_plugin", "cli"})
 
 
@@ -162,6 +165,8 @@ def broken_rules(source: str, module: str, *, package: bool = False) -> list[str
 def _broken_by(own: str, floor: int | None, name: tuple[str, ...]) -> str | None:
     if name[0] == "fastapi" and own != FASTAPI_MODULE:
         return f"fastapi is imported in {FASTAPI_MODULE} only"
+    if name[0] in PYDANTIC and own not in PYDANTIC_MODULES:
+        return f"pydantic is imported in {', '.join(sorted(PYDANTIC_MODULES))} only"
     if name[0] == "starlette" and floor is not None and floor < WEB_FLOOR:
         return f"starlette is not known below floor {WEB_FLOOR}"
     if name[0] != PACKAGE:

@@ -73,7 +73,7 @@ def test_every_usual_type_has_its_form_in_json() -> None:
 
 def test_the_length_of_a_string_is_its_limit() -> None:
     assert properties(Book.schema())["title"]["maxLength"] == 60
-    assert Book.schema(body=True)(title="x" * 60)
+    Book.schema(body=True)(title="x" * 60)
     with pytest.raises(ValidationError, match="at most 60 characters"):
         Book.schema(body=True)(title="x" * 61)
 
@@ -131,7 +131,7 @@ def test_a_moment_in_utc_needs_a_zone() -> None:
     schema = Reader.schema()
     with pytest.raises(ValidationError, match="timezone"):
         schema(email="abc", joined="2025-01-01T00:00:00")
-    assert schema(email="abc", joined="2025-01-01T00:00:00Z")
+    schema(email="abc", joined="2025-01-01T00:00:00Z")
 
 
 @pytest.mark.parametrize("written", ["-_8=", "-_8", "+/8="])
@@ -150,7 +150,7 @@ def test_a_legacy_model_has_its_columns(base: Any) -> None:
         __tablename__ = "old"
         id = Column(Integer, primary_key=True)
         name = Column(String(20), nullable=False, default="x")
-        rank = Column(Enum("a", "b"))
+        rank = Column(Enum("a", "b"))  # type: ignore[var-annotated]  # legacy
         data = Column(JSON)
         price = mapped_column(Numeric(4, 1))
 
@@ -214,7 +214,7 @@ class Odd:
 class OddType(UserDefinedType[Odd]):
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return "odd"
 
 

@@ -194,7 +194,7 @@ class Round(Out):
 
 def test_a_schema_that_comes_back_to_itself_by_others_is_refused() -> None:
     with pytest.raises(TypeError, match=r"expected schemas that end, found Forth .* Book\.reader"):
-        Reader.query.for_schema(Forth)
+        _ = Reader.query.for_schema(Forth)
 
 
 def test_a_required_field_that_is_no_attribute_is_refused_with_the_closest() -> None:
@@ -202,7 +202,7 @@ def test_a_required_field_that_is_no_attribute_is_refused_with_the_closest() -> 
         emial: str
 
     with pytest.raises(UnknownNameError) as caught:
-        Reader.query.for_schema(Wrong)
+        _ = Reader.query.for_schema(Wrong)
     assert (caught.value.verb, caught.value.unknown, caught.value.closest) == (
         ("for_schema", "emial", "email")
     )
@@ -221,7 +221,7 @@ def test_a_field_with_a_default_may_be_none_of_the_attributes(filled: SQLAlchemy
 @pytest.mark.parametrize("wrong", [int, list[Reader], "Reader", Reader(email="a")])
 def test_what_is_no_schema_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="expected a Pydantic model or a mapped class"):
-        Reader.query.for_schema(wrong)
+        _ = Reader.query.for_schema(wrong)
 
 
 def test_a_record_that_the_session_has_is_completed(filled: SQLAlchemy, verb: Verb) -> None:

@@ -1,6 +1,7 @@
 """`new_from`, `update_from` and their like in a repository, and what `__guarded__` keeps out."""
 
-from typing import Any
+from collections.abc import Set as AbstractSet
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, TypeAdapter
@@ -175,10 +176,10 @@ def test_a_dataclass_is_made_whatever_its_constructor_takes(verb: Verb) -> None:
 
 def test_guarded_names_of_all_bases_are_guarded() -> None:
     class Common(ModelBase, DeclarativeBase):
-        __guarded__ = {"owner"}  # noqa: RUF012 - as one writes it
+        __guarded__: ClassVar[AbstractSet[str]] = {"owner"}
 
     class Mixed:
-        __guarded__ = ("secret",)
+        __guarded__: ClassVar[AbstractSet[str]] = frozenset({"secret"})
         secret: Mapped[str | None]
 
     class Thing(Mixed, Common):
@@ -221,7 +222,7 @@ def test_a_guard_that_is_one_string_is_refused() -> None:
 
         class Bare(Base):
             __tablename__ = "bare"
-            __guarded__ = "name"
+            __guarded__ = "name"  # type: ignore[assignment]  # refused
             id: Mapped[int] = mapped_column(primary_key=True)
             name: Mapped[str]
 

@@ -240,7 +240,7 @@ def test_a_body_has_no_relationships() -> None:
 
 
 def test_a_record_is_shown_as_it_is_and_other_values_are_judged() -> None:
-    schema = Book.schema(include={"title"})
+    schema: Any = Book.schema(include={"title"})
     assert schema.model_validate(Book(title="x" * 99)).title == "x" * 99
     with pytest.raises(ValidationError):
         schema.model_validate({"title": "x" * 99})
@@ -250,7 +250,7 @@ def test_any_object_with_the_attributes_does_where_a_record_does() -> None:
     class Row:
         title = "x"
 
-    assert Book.schema(include={"title"}).model_validate(Row()).title == "x"
+    assert Book.schema(include={"title"}).model_validate(Row()).model_dump() == {"title": "x"}
 
 
 def test_a_record_that_lacks_a_value_says_which() -> None:
@@ -279,8 +279,8 @@ def test_a_class_that_derives_from_a_schema_has_fields_of_its_own() -> None:
 
 def test_a_model_validates_to_a_new_record_and_a_record_to_itself() -> None:
     adapter = TypeAdapter(Reader)
-    made = adapter.validate_json('{"email": "abc", "is_admin": true, "id": 7}')
-    assert isinstance(made, Reader)
+    made: Any = adapter.validate_json('{"email": "abc", "is_admin": true, "id": 7}')
+    assert type(made) is Reader
     assert (made.email, made.id, made.is_admin) == ("abc", None, None)
     assert adapter.validate_python(made) is made
 
