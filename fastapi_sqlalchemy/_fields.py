@@ -10,7 +10,7 @@ from base64 import b64decode
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
-from sqlalchemy import Column, Enum, Float, Numeric, String
+from sqlalchemy import Column, Float, Numeric, String
 
 from ._held import Held, held_by_column, held_by_property
 from ._received import left_out
@@ -81,7 +81,7 @@ def _limits(held: Held, column: Any) -> list[Any]:
     from pydantic import BeforeValidator, Field
 
     kind = None if column is None else column.type
-    if isinstance(kind, String) and not isinstance(kind, Enum) and held.kind is str and kind.length:
+    if isinstance(kind, String) and held.kind is str and kind.length:
         return [Field(max_length=kind.length)]
     if isinstance(kind, Numeric) and not isinstance(kind, Float) and held.kind is Decimal:
         return [Field(max_digits=kind.precision, decimal_places=kind.scale)]

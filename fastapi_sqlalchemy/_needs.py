@@ -111,7 +111,7 @@ def _add_fields(needs: _Needs, schema: Any) -> None:
         return
     model = needs.mapper.class_
     for name, field in fields.items():
-        sought = list(_sought(name, field))
+        sought = list(_sought(schema, name, field))
         found = next((each for each in sought if hasattr(model, each)), None)
         if found is not None:
             needs.add(found, field.annotation)
@@ -120,14 +120,16 @@ def _add_fields(needs: _Needs, schema: Any) -> None:
             raise UnknownNameError("for_schema", model.__name__, sought[0], known)
 
 
-def _sought(name: str, field: Any) -> Iterator[str]:
+def _sought(schema: Any, name: str, field: Any) -> Iterator[str]:
     """The names under which a value may be found, in Pydantic's order."""
     alias = field.validation_alias
     for each in getattr(alias, "choices", (alias,)):
         path = getattr(each, "path", (each,))
         if isinstance(path[0], str):
             yield path[0]
-    yield name
+    by_name = ("populate_by_name", "validate_by_name")
+    if alias is None or any(schema.model_config.get(option) for option in by_name):
+        yield name
 
 
 def _fields_of(schema: Any) -> dict[str, Any] | None:

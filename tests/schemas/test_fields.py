@@ -9,7 +9,18 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy import ARRAY, JSON, Column, Enum, ForeignKey, Integer, Numeric, PickleType, String
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    Enum,
+    Float,
+    ForeignKey,
+    Integer,
+    Numeric,
+    PickleType,
+    String,
+)
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -84,6 +95,20 @@ def test_the_digits_of_a_number_are_its_limits() -> None:
     for wrong in ("1234567.1", "1.234"):
         with pytest.raises(ValidationError):
             schema(price=wrong)
+
+
+def test_what_the_database_computes_is_in_no_body() -> None:
+    for schema in (Everything.schema(body=True), Everything.schema(partial=True)):
+        assert not {"key", "twice", "sum"} & schema.model_fields.keys()
+
+
+def test_a_float_has_no_digits_to_count(base: Any) -> None:
+    class Ratio(base):  # type: ignore[misc]  # a value here
+        __tablename__ = "ratios"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        value: Mapped[Decimal] = mapped_column(Float(precision=3, asdecimal=True))
+
+    assert Ratio.schema(body=True)(value="1.23456").model_dump() == {"value": Decimal("1.23456")}
 
 
 def test_constraints_and_examples_of_an_annotation_are_kept() -> None:

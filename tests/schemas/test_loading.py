@@ -208,6 +208,22 @@ def test_a_required_field_that_is_no_attribute_is_refused_with_the_closest() -> 
     )
 
 
+def test_an_alias_takes_the_place_of_a_name_unless_the_schema_reads_both(
+    filled: SQLAlchemy,
+) -> None:
+    class Aliased(Out):
+        name: str = Field(validation_alias="called")
+
+    class Both(Aliased):
+        model_config = ConfigDict(populate_by_name=True)
+
+    with pytest.raises(UnknownNameError, match="`called`"):
+        _ = Reader.query.for_schema(Aliased)
+    with filled():
+        found = Reader.query.for_schema(Both).order_by(Reader.id).first()
+        assert Both.model_validate(found).name == "Ada"
+
+
 def test_a_field_with_a_default_may_be_none_of_the_attributes(filled: SQLAlchemy) -> None:
     class More(Out):
         name: str

@@ -12,10 +12,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from fastapi_sqlalchemy import ModelBase
 from fastapi_sqlalchemy.exceptions import (
     NotARelationshipError,
+    NotLoadedError,
     SchemaNameError,
     UnknownNameError,
 )
-from tests.schemas.model import Base, Book, Copy, Reader, Shelf
+from fastapi_sqlalchemy.testing import assert_queries
+from tests.schemas.model import Base, Book, Copy, Reader, Shelf, db
 
 USUAL = ["id", "email", "name", "rank", "is_admin", "joined"]
 
@@ -72,6 +74,17 @@ def test_a_deferred_column_a_hybrid_and_a_property_are_shown_where_included() ->
     }
     title = schema.model_json_schema()["properties"]["title"]
     assert title == {"type": "string", "title": "Title", "description": "How they are addressed."}
+
+
+def test_a_deferred_column_that_is_not_loaded_is_an_error() -> None:
+    schema = Reader.schema(include={"notes"})
+    db.init("sqlite://")
+    db.create_all()
+    with db():
+        Reader.new(email="abc", notes="long")
+    with db(), assert_queries(1), pytest.raises(NotLoadedError, match=r"Reader\.notes"):
+        schema.model_validate(Reader.query.one())
+    db.init()
 
 
 def test_a_hybrid_without_an_annotation_names_itself_and_the_way_out() -> None:
