@@ -358,7 +358,7 @@ class NotLoadedError(FastAPISQLAlchemyError, exc.InvalidRequestError):
     `model` is the model's name, `attribute` that of the attribute.
     """
 
-    def __init__(self, model: str, attribute: str, *, expired: bool) -> None:
+    def __init__(self, model: str, attribute: str, *, expired: bool = False) -> None:
         self.model, self.attribute = model, attribute
         found = "expired" if expired else "not"
         way_out = (
