@@ -9,17 +9,53 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+
+from sqlalchemy import inspect
 
 from . import _annotated, _records, _schemas
-from ._types import Values
+from ._types import T, Values
 from .scope import scopes_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["SchemaVerbs"]
+    _Schema = BaseModel
+else:  # Pydantic is imported when somebody asks for a schema
+
+    class _Schema:
+        pass
+
+
+__all__ = ["Changes", "SchemaVerbs"]
+
+
+class Changes(_Schema, Generic[T]):
+    """`Changes[User]`: what a client may change of a record, `User.schema(partial=True)` as a type.
+
+    >>> from fastapi_sqlalchemy import Changes
+    >>> Changes[User](age=37).model_dump(exclude_unset=True)
+    {'age': 37}
+
+    A type checker takes no call for an annotation, but this: `changes: Changes[User]` in a route is
+    a body for `user.update_from(changes)`.
+
+    Raises:
+        TypeError: It stands around something that is no model.
+        SchemaTypeError: Pydantic does not know the type of an attribute.
+    """
+
+    if TYPE_CHECKING:
+        # the fields are the model's, which no checker can be told
+        def __getattr__(self, name: str) -> Any: ...
+    else:
+
+        def __class_getitem__(cls, model: type[Any]) -> type[BaseModel]:
+            if not isinstance(model, type) or inspect(model, raiseerr=False) is None:
+                found = model.__name__ if isinstance(model, type) else repr(model)
+                raise TypeError(f"Changes[...] expected a model, found {found}")
+            return _schemas.schema_of(model, purpose="update")
 
 
 class SchemaVerbs:

@@ -10,6 +10,7 @@ from fastapi.exceptions import ResponseValidationError
 from sqlalchemy.orm import object_session
 
 from fastapi_sqlalchemy import (
+    Changes,
     CursorPage,
     DBSessionMiddleware,
     Page,
@@ -24,7 +25,6 @@ from tests.schemas.model import Book, Rank, Reader
 app = FastAPI()
 register_exception_handlers(app)
 
-Changes: Any = Reader.schema(partial=True)
 WithBooks: Any = Reader.schema(with_=[Reader.books])
 Sent = Annotated[Reader, Body()]
 Pages = Annotated[PageParams, Depends()]
@@ -121,7 +121,7 @@ def create_two(reader: Sent, book: Annotated[Book | None, Body()] = None) -> lis
 
 
 @app.patch("/readers/{ident}")
-async def change(ident: int, changes: Changes) -> Reader:
+async def change(ident: int, changes: Changes[Reader]) -> Reader:
     reader = await Reader.aget_one(ident)
     return await reader.aupdate_from(changes)
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, computed_field
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from fastapi_sqlalchemy import ModelBase
+from fastapi_sqlalchemy import Changes, ModelBase
 from fastapi_sqlalchemy.exceptions import (
     NotARelationshipError,
     NotLoadedError,
@@ -302,3 +302,20 @@ def test_a_model_validates_to_a_new_record_and_a_record_to_itself() -> None:
 def test_a_class_without_a_table_says_so() -> None:
     with pytest.raises(TypeError, match="expected a mapped class, found Base, which has no table"):
         TypeAdapter(Base)
+
+
+def test_changes_of_a_model_are_its_partial_schema() -> None:
+    assert Changes[Reader] is Reader.schema(partial=True)
+
+
+def test_changes_can_be_derived_from() -> None:
+    class Careful(Changes[Reader]):
+        reason: str
+
+    assert Careful(reason="typo").model_dump(exclude_unset=True) == {"reason": "typo"}
+
+
+@pytest.mark.parametrize("wrong", [int, "Reader", 1])
+def test_changes_of_no_model_are_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="expected a model, found"):
+        _ = Changes[wrong]

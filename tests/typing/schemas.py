@@ -5,13 +5,13 @@ from typing import Annotated, Any, assert_type
 from fastapi import Body, FastAPI
 from pydantic import BaseModel
 
-from fastapi_sqlalchemy import CursorPage, Page, Query, Repository
+from fastapi_sqlalchemy import Changes, CursorPage, Page, Query, Repository
 from tests.blog import Post, User
 
 app = FastAPI()
 
 
-class Changes(BaseModel):
+class Renaming(BaseModel):
     name: str | None = None
 
 
@@ -31,29 +31,39 @@ async def create(user: Annotated[User, Body()]) -> User:
     return await user.asave()
 
 
+@app.patch("/users")
+def change(user: User, changes: Changes[User]) -> User:
+    assert_type(changes, Changes[User])
+    return assert_type(user.update_from(changes), User)
+
+
+class Careful(Changes[User]):
+    reason: str
+
+
 def made() -> None:
     assert_type(User.schema(), type[BaseModel])
     assert_type(User.schema(include={"id"}, exclude=["name"], name="Ref"), type[BaseModel])
     assert_type(User.schema(with_=[User.posts, Post.author]), type[BaseModel])
-    assert_type(User.schema(with_={User.posts: Changes}), type[BaseModel])
+    assert_type(User.schema(with_={User.posts: Renaming}), type[BaseModel])
     assert_type(User.schema(partial=True)(name="x"), BaseModel)
     User.schema({"id"})  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     User.schema(partial="yes")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def loaded() -> None:
-    _ = assert_type(User.query.for_schema(Changes), Query[User])
+    _ = assert_type(User.query.for_schema(Renaming), Query[User])
     _ = assert_type(User.query.for_schema(User.schema()), Query[User])
     assert_type(User.query.for_schema(User).first(), User | None)
     _ = User.query.for_schema("User")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def set_from(user: User, users: Repository[User], values: dict[str, Any]) -> None:
-    assert_type(User.new_from(Changes(name="x")), User)
+    assert_type(User.new_from(Renaming(name="x")), User)
     assert_type(User.new_from(values), User)
-    assert_type(user.update_from(Changes(), exclude_unset=False), User)
+    assert_type(user.update_from(Renaming(), exclude_unset=False), User)
     assert_type(users.create_from(values), User)
-    assert_type(users.update_from(1, Changes()), User)
+    assert_type(users.update_from(1, Renaming()), User)
     assert_type(users.update_from(user, values, exclude_unset=False), User)
     user.update_from(name="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     user.update_from(1)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
@@ -61,6 +71,6 @@ def set_from(user: User, users: Repository[User], values: dict[str, Any]) -> Non
 
 async def twins(user: User, users: Repository[User]) -> None:
     assert_type(await User.anew_from({"name": "x"}), User)
-    assert_type(await user.aupdate_from(Changes()), User)
-    assert_type(await users.acreate_from(Changes()), User)
+    assert_type(await user.aupdate_from(Renaming()), User)
+    assert_type(await users.acreate_from(Renaming()), User)
     assert_type(await users.aupdate_from(1, {}), User)
