@@ -1,5 +1,6 @@
 """polyfactory builds our records, and persists them with the session of the scope."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
