@@ -6,7 +6,14 @@ from decimal import Decimal
 from sqlalchemy import Enum, ForeignKey, MetaData, Numeric, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from fastapi_sqlalchemy import ModelBase, SoftDeleteMixin, SQLAlchemy
+from fastapi_sqlalchemy import (
+    ModelBase,
+    SoftDeleteMixin,
+    SQLAlchemy,
+    TimestampMixin,
+    UUIDMixin,
+    VersionedMixin,
+)
 
 
 class Base(ModelBase, DeclarativeBase):
@@ -46,12 +53,21 @@ class Product(SoftDeleteMixin, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(String(20), index=True)
     price: Mapped[Decimal] = mapped_column(Numeric(8, 2), default=Decimal(1))
-    state: Mapped[State] = mapped_column(Enum(State), default=State.SOLD)
+    state: Mapped[State] = mapped_column(
+        Enum(State, native_enum=False, length=20), default=State.SOLD
+    )
     supplier_id: Mapped[int] = mapped_column(ForeignKey("suppliers.id"))
     supplier: Mapped[Supplier] = relationship(back_populates="products")
 
     def before_save(self) -> None:
         self.code = self.code.upper()
+
+
+class Delivery(UUIDMixin, TimestampMixin, VersionedMixin, Base):
+    __tablename__ = "deliveries"
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"))
+    note: Mapped[str | None] = mapped_column(String(50))
 
 
 def fill(*codes: str) -> None:
