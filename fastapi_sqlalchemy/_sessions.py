@@ -32,17 +32,22 @@ class Sessions:
 
     Args:
         engines: Its engines.
-        blocking: What to do about a blocking call on a running event loop.
         hold_warning: Seconds after which a connection was held for too long.
     """
 
-    __slots__ = ("_blocking", "_engines", "_hold_warning")
+    __slots__ = ("_engines", "_hold_warning")
 
-    def __init__(self, engines: Engines, *, blocking: Blocking, hold_warning: float | None) -> None:
-        self._engines, self._blocking, self._hold_warning = engines, blocking, hold_warning
+    def __init__(self, engines: Engines, *, hold_warning: float | None) -> None:
+        self._engines, self._hold_warning = engines, hold_warning
 
     def make(
-        self, kind: type[Session], options: Options, *, awaited: bool, commits_late: bool = True
+        self,
+        kind: type[Session],
+        options: Options,
+        *,
+        awaited: bool,
+        blocking: Blocking,
+        commits_late: bool,
     ) -> Session:
         """A session whose home is the running loop, or the threads.
 
@@ -50,6 +55,7 @@ class Sessions:
             kind: Its class.
             options: Keyword arguments of `sqlalchemy.orm.Session`.
             awaited: Whether those who use it await.
+            blocking: What to do about a blocking call on a running event loop.
             commits_late: Whether somebody else commits, so that a verb only flushes.
         """
         options = dict(options)
@@ -60,7 +66,7 @@ class Sessions:
         else:
             binds = self._engines.blocking
             stands_in = awaited and self._engines.usually_awaits
-            home = LoopsStandIn() if stands_in else ThreadHome(self._blocking)
+            home = LoopsStandIn() if stands_in else ThreadHome(blocking)
         if (bind := options.pop("bind", None)) is not None:
             binds = Binds.of(bind) if isinstance(bind, Engine) else Binds(bind, bind, bind)
         options["bind"] = binds.plain

@@ -185,7 +185,8 @@ class SQLAlchemy(Tables):
         self.commit_on_exit = commit_on_exit
         self._session_args: Options = dict(session_args or {})
         self._name = str(engines.url)  # hides the password
-        self._sessions = Sessions(self._engines, blocking=blocking, hold_warning=hold_warning)
+        self._blocking: Blocking = blocking
+        self._sessions = Sessions(self._engines, hold_warning=hold_warning)
         secret = cursor_secret.encode() if isinstance(cursor_secret, str) else cursor_secret
         self._scopes.cursor_secret = secret
 
@@ -481,11 +482,20 @@ class SQLAlchemy(Tables):
         self._require_url()
         options = {**self._session_args, **scope.session_args}
         kind = session_class(options.pop("class_", orm.Session))
-        return self._sessions.make(kind, options, awaited=awaited, commits_late=scope.saves_late)
+        return self._sessions.make(
+            kind,
+            options,
+            awaited=awaited,
+            blocking=self._blocking,
+            commits_late=scope.saves_late,
+        )
 
     def _make_session(self, kind: type[Session], options: Options, *, awaited: bool) -> Session:
         self._require_url()
-        return self._sessions.make(kind, options, awaited=awaited)
+        # a library decides for itself where it blocks, as with any other session
+        return self._sessions.make(
+            kind, options, awaited=awaited, blocking="allow", commits_late=True
+        )
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a blocking function from async code: its verbs and lazy loads do not block the loop.

@@ -164,6 +164,16 @@ def test_within_testing_they_are_isolated(db: SQLAlchemy, verb: Verb) -> None:
     assert codes(db) == ["P1", "P2"]
 
 
+@pytest.mark.parametrize("blocking", ["warn", "raise"])
+async def test_a_library_may_block_the_loop_as_it_does_with_any_session(
+    sqlite_file_url: str, blocking: Any
+) -> None:
+    with created(stock.db, sqlite_file_url, blocking=blocking):
+        await asyncio.to_thread(fill, "P1")
+        with stock.db.sessionmaker()() as session:
+            assert session.scalar(select(Product.code)) == "P1"
+
+
 def test_the_events_of_one_are_those_of_its_sessions(db: SQLAlchemy) -> None:
     make, other = db.sessionmaker(), db.sessionmaker()
     heard: list[Session] = []
