@@ -8,7 +8,7 @@ life are called, and their engine is looked up when one is made.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from sqlalchemy import Engine, orm
 from typing_extensions import override
@@ -90,8 +90,6 @@ class SessionMaker(orm.sessionmaker[orm.Session]):
         options: Keyword arguments of `sqlalchemy.orm.sessionmaker`.
     """
 
-    class_: type[Session]
-
     def __init__(self, make: MakeSession, options: Options) -> None:
         kind = session_class(options.get("class_", orm.Session))
         super().__init__(**{"expire_on_commit": False, **options, "class_": kind})
@@ -99,7 +97,8 @@ class SessionMaker(orm.sessionmaker[orm.Session]):
 
     @override
     def __call__(self, **local_kw: Any) -> orm.Session:
-        return self._make(self.class_, merged(self.kw, local_kw), awaited=False)
+        kind = cast("type[Session]", self.class_)  # one of its own, for the listeners of events
+        return self._make(kind, merged(self.kw, local_kw), awaited=False)
 
 
 def merged(options: Options, local: Options) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
@@ -31,7 +32,8 @@ def client(request: pytest.FixtureRequest, db: SQLAlchemy) -> Iterator[TestClien
 def shown(client: TestClient, path: str) -> str:
     answer = client.get(path)
     assert answer.status_code == 200, answer.text
-    return answer.text
+    text: str = answer.text
+    return text
 
 
 def test_it_lists_records_and_shows_one(client: TestClient) -> None:
@@ -52,7 +54,7 @@ def test_a_record_that_it_changes_is_saved_as_by_a_verb(client: TestClient, db: 
     assert answer.status_code == 302, answer.text
     with db():
         product = Product.get_one(2)
-        assert (product.code, product.price) == ("P3", 2.5), "before_save() was called"
+        assert (product.code, product.price) == ("P3", Decimal("2.5")), "before_save() was called"
 
 
 def test_a_record_that_it_deletes_by_our_verb_is_hidden(client: TestClient, db: SQLAlchemy) -> None:

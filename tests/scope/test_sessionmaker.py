@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
-from fastapi_sqlalchemy import Repository, SQLAlchemy
+from fastapi_sqlalchemy import ModelBase, Repository, SQLAlchemy
 from fastapi_sqlalchemy.exceptions import SessionNotInitialisedError
 from tests.blog import created
 from tests.interop import stock
@@ -191,3 +191,22 @@ def test_a_session_class_of_the_users_is_the_class_of_theirs(db: SQLAlchemy, ver
     make = maker(db, verb, class_=Counting)
     (session,) = in_a_session(verb, make, lambda s: getattr(s, "sync_session", s))
     assert isinstance(session, Counting)
+
+
+def test_a_method_that_nobody_would_await_is_refused(verb: Verb) -> None:
+    class Base(ModelBase, DeclarativeBase):
+        pass
+
+    class Letter(Base):
+        __tablename__ = "letters"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+        async def after_commit(self) -> None:
+            raise AssertionError
+
+    own = SQLAlchemy("sqlite://", model_class=Base)
+    own.create_all()
+    with pytest.raises(TypeError, match="expected to be awaited"):
+        in_a_session(verb, maker(own, verb), lambda s: s.add(Letter()), lambda s: s.commit())
+    own.dispose()
