@@ -72,6 +72,7 @@ def _gentle(method: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., Coro
 
 if not TYPE_CHECKING:  # their signatures and overloads are SQLAlchemy's
     for _name in (
+        "close",
         "commit",
         "connection",
         "delete",

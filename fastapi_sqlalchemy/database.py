@@ -493,9 +493,11 @@ class SQLAlchemy(Tables):
     def _make_session(self, kind: type[Session], options: Options, *, awaited: bool) -> Session:
         self._require_url()
         # a library decides for itself where it blocks, as with any other session
-        return self._sessions.make(
+        session = self._sessions.make(
             kind, options, awaited=awaited, blocking="allow", commits_late=True
         )
+        session.awaited = awaited
+        return session
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a blocking function from async code: its verbs and lazy loads do not block the loop.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import event, func, select
@@ -193,20 +193,82 @@ def test_a_session_class_of_the_users_is_the_class_of_theirs(db: SQLAlchemy, ver
     assert isinstance(session, Counting)
 
 
-def test_a_method_that_nobody_would_await_is_refused(verb: Verb) -> None:
-    class Base(ModelBase, DeclarativeBase):
-        pass
+class Told:
+    """The ids of letters, as their methods were called after a commit."""
 
-    class Letter(Base):
-        __tablename__ = "letters"
+    ids: ClassVar[list[int]] = []
 
-        id: Mapped[int] = mapped_column(primary_key=True)
 
-        async def after_commit(self) -> None:
-            raise AssertionError
+class LetterBase(ModelBase, DeclarativeBase):
+    pass
 
-    own = SQLAlchemy("sqlite://", model_class=Base)
-    own.create_all()
-    with pytest.raises(TypeError, match="expected to be awaited"):
-        in_a_session(verb, maker(own, verb), lambda s: s.add(Letter()), lambda s: s.commit())
-    own.dispose()
+
+class Letter(LetterBase):
+    __tablename__ = "letters"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+    def after_commit(self) -> None:
+        Told.ids.append(self.id)
+
+
+class Awaited(LetterBase):
+    __tablename__ = "awaited_letters"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+    async def after_commit(self) -> None:
+        await asyncio.sleep(0)
+        Told.ids.append(self.id)
+
+
+post = SQLAlchemy(model_class=LetterBase)
+
+
+@pytest.fixture
+def letters(url: str) -> Iterator[SQLAlchemy]:
+    Told.ids = []
+    with created(post, url) as database:
+        yield database
+
+
+def test_after_commit_is_called_once_it_is_stored(letters: SQLAlchemy, verb: Verb) -> None:
+    in_a_session(
+        verb,
+        maker(letters, verb),
+        lambda s: s.add(Letter(id=1)),
+        lambda s: s.commit(),
+        lambda s: s.add(Letter(id=2)),
+        lambda s: s.flush(),
+    )
+    assert Told.ids == [1]
+
+
+def test_after_commit_is_called_where_a_block_commits(letters: SQLAlchemy, verb: Verb) -> None:
+    make = maker(letters, verb)
+
+    async def awaited() -> None:
+        async with make.begin() as session:
+            session.add_all([Letter(id=1), Awaited(id=2)])
+
+    if verb.blocking:
+        with make.begin() as session:
+            session.add(Letter(id=1))
+    else:
+        verb.inside(awaited)
+    assert sorted(Told.ids) == ([1] if verb.blocking else [1, 2])
+
+
+async def test_a_method_that_is_awaited_is_awaited(letters: SQLAlchemy) -> None:
+    async with letters.async_sessionmaker()() as session:
+        session.add(Awaited(id=1))
+        await session.commit()
+        assert Told.ids == [1]
+
+
+def test_a_method_that_nobody_would_await_is_refused(letters: SQLAlchemy) -> None:
+    with letters.sessionmaker()() as session:
+        session.add(Awaited(id=1))
+        with pytest.raises(TypeError, match="expected to be awaited"):
+            session.commit()
+    assert Told.ids == []
