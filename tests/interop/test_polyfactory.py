@@ -1,10 +1,12 @@
 """polyfactory builds our records, and persists them with the session of the scope."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from polyfactory import Use
 from polyfactory.factories.sqlalchemy_factory import (
     SQLAlchemyFactory,
     SQLAlchemyPersistenceMethod,
@@ -19,6 +21,9 @@ from tests.verbs import Verb
 class SupplierFactory(SQLAlchemyFactory[Supplier]):
     __set_primary_key__ = False
     __set_relationships__ = False
+
+    # a random text may be as short as one that is there already
+    name = Use(lambda numbers: f"Supplier {next(numbers)}", itertools.count())
 
 
 class ProductFactory(SQLAlchemyFactory[Product]):
