@@ -53,6 +53,7 @@ FLOORS = {
     "_given": 2,
     "_home": 2,
     "_isolated": 2,
+    "_sessions": 2,
     "_injection": 2,
     "_unit": 2,
     "block": 2,
