@@ -28,6 +28,10 @@ __all__ = ["CarriedSession"]
 class CarriedSession(UnitOfWork):
     """A session whose methods can be called from anywhere, one at a time."""
 
+    follows_deleted: bool
+    sees_deleted: bool
+    wrote: bool
+
     @override
     def flush(self, objects: Any = None) -> None:
         if self._opening_savepoint or self._is_clean():

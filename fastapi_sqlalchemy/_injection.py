@@ -43,6 +43,8 @@ class Dependency(Generic[R]):
 
     __slots__ = ("__name__", "_provide", "_scopes")
 
+    __name__: str
+
     def __init__(self, name: str, scopes: Scopes, provide: Callable[[], R]) -> None:
         self.__name__ = name
         self._scopes, self._provide = scopes, provide

@@ -63,7 +63,7 @@ class Part(Generic[T]):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self._given)
 
-    __hash__ = None  # type: ignore[assignment]  # as for every class that compares a list
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # as for every class that compares a list
 
     @override
     def __repr__(self) -> str:

@@ -48,6 +48,8 @@ class UnitOfWork(orm.Session):
         options: Keyword arguments of `sqlalchemy.orm.Session`.
     """
 
+    committed: Hooks
+
     def __init__(
         self,
         binds: Binds,

@@ -51,8 +51,8 @@ class UTCDateTime(TypeDecorator[datetime]):
         NaiveDatetimeError: A value without a zone, or a plain date, was saved or compared.
     """
 
-    impl = DateTime
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime
+    cache_ok: bool | None = True
 
     def __init__(self) -> None:
         super().__init__(timezone=True)
@@ -102,9 +102,9 @@ class utcnow(FunctionElement[datetime]):  # noqa: N801 - SQL, as `func.now`
     datetime.timezone.utc
     """
 
-    type = UTCDateTime()
+    type: TypeEngine[datetime] = UTCDateTime()
     name = "utcnow"
-    inherit_cache = True
+    inherit_cache: bool | None = True
 
 
 @compiles(utcnow)

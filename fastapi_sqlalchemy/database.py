@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Self, get_args
 
 from sqlalchemy import URL, Connection, Engine, MetaData, orm
 
@@ -31,7 +31,7 @@ from .transaction import Transaction
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-    from .base import Base
+    from .base import Base as DatabaseBase
 
 __all__ = ["SQLAlchemy", "db", "sharing"]
 
@@ -76,8 +76,10 @@ class SQLAlchemy(Tables):
         ValueError: The secret is empty.
     """
 
-    Base: type[Base]
-    """The declarative base of this database's models."""
+    if TYPE_CHECKING:
+        # only of a name that is final does ty know which class it is
+        Base: Final = DatabaseBase
+        """The declarative base of this database's models."""
 
     get_session: Dependency[orm.Session]
     """For FastAPI, `Annotated[Session, Depends(db.get_session)]`: what `db.session` is.
@@ -125,7 +127,7 @@ class SQLAlchemy(Tables):
             hold_warning=hold_warning,
             cursor_secret=cursor_secret,
         )
-        self.Base = make_base(
+        vars(self)["Base"] = make_base(
             self._scopes, metadata=metadata, model_class=model_class, query_class=query_class
         )
         _all.add(self)
@@ -537,7 +539,7 @@ def sharing(database: SQLAlchemy) -> list[SQLAlchemy]:
     return [database, *(other for other in _all if other is not database and other.url == url)]
 
 
-db = SQLAlchemy()
+db: SQLAlchemy = SQLAlchemy()
 """The global database of the legacy form: `DBSessionMiddleware(db_url=...)` gives it its URL."""
 
 Scopes.default = db.scopes

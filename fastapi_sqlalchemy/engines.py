@@ -90,6 +90,8 @@ class Engines:
         options: Keyword arguments of `create_engine()`, over our defaults.
     """
 
+    url: URL | None
+
     def __init__(
         self,
         url: str | URL | None = None,

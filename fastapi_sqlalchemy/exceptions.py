@@ -198,6 +198,9 @@ class IsolationTimeoutError(IsolationError, exc.TimeoutError):
     `held_at` is the line at which that one began to write.
     """
 
+    timeout: float
+    held_at: str
+
     def __init__(self, timeout: float, held_at: str) -> None:
         super().__init__(
             "expected the one connection of `db.testing()` to be free, found it held by a "
@@ -214,6 +217,9 @@ class QueryCountError(FastAPISQLAlchemyError, AssertionError):
 
     `statements` are those it sent, as pairs of the statement and the line that sent it.
     """
+
+    expected: str
+    statements: list[tuple[str, str]]
 
     def __init__(self, expected: str, statements: Sequence[tuple[str, str]]) -> None:
         listed = "\n\n".join(
@@ -261,6 +267,9 @@ class MissingDriverError(FastAPISQLAlchemyError, ImportError):
     `package` is its name on the package index, `extra` the extra of this project that brings it.
     """
 
+    package: str
+    extra: str | None
+
     def __init__(self, needed_by: str, *, package: str, extra: str | None = None) -> None:
         self.package, self.extra = package, extra
         install = f"pip install {package}"
@@ -279,6 +288,12 @@ class UnknownNameError(FastAPISQLAlchemyError, exc.InvalidRequestError, Attribut
     It is what SQLAlchemy raises for `filter_by()`, what Python raises for an attribute and what
     it raises for an argument.
     """
+
+    verb: str
+    model: str
+    unknown: str
+    row: int | None
+    closest: str | None
 
     def __init__(
         self,
@@ -386,6 +401,9 @@ class MissingCriterionError(FastAPISQLAlchemyError, exc.InvalidRequestError):
     `verb` is the one of the two, `model` the model's name.
     """
 
+    verb: str
+    model: str
+
     def __init__(self, verb: str, model: str) -> None:
         self.verb, self.model = verb, model
         super().__init__(
@@ -401,6 +419,9 @@ class SeveralTablesError(FastAPISQLAlchemyError, exc.InvalidRequestError):
     `model` is the model's name, `tables` are those it would take.
     """
 
+    model: str
+    tables: tuple[str, ...]
+
     def __init__(self, verb: str, model: str, tables: Iterable[str], way_out: str) -> None:
         self.model, self.tables = model, tuple(tables)
         super().__init__(
@@ -414,6 +435,10 @@ class ValueOfAnotherTableError(FastAPISQLAlchemyError, exc.InvalidRequestError):
 
     `model` is the model's name, `name` the attribute to be set, `table` what its value reads.
     """
+
+    model: str
+    name: str
+    table: str
 
     def __init__(self, model: str, name: str, table: str) -> None:
         self.model, self.name, self.table = model, name, table
@@ -430,6 +455,10 @@ class ConflictTargetError(FastAPISQLAlchemyError, exc.InvalidRequestError, Value
 
     `model` is the model's name, `found` the names given, `targets` those that could be given.
     """
+
+    model: str
+    found: tuple[str, ...]
+    targets: tuple[tuple[str, ...], ...]
 
     def __init__(self, model: str, found: Iterable[str], targets: Iterable[Iterable[str]]) -> None:
         self.model, self.found = model, tuple(found)
@@ -471,6 +500,9 @@ class ReservedNameError(FastAPISQLAlchemyError, TypeError):
     `model` is the model's name, `name` that of the attribute.
     """
 
+    model: str
+    name: str
+
     def __init__(self, model: str, name: str) -> None:
         self.model, self.name = model, name
         super().__init__(
@@ -485,6 +517,10 @@ class NotAColumnError(FastAPISQLAlchemyError, exc.ArgumentError, TypeError):
 
     `model` is the model's name, `found` what was given, `closest` the likeliest attribute.
     """
+
+    model: str
+    found: str
+    closest: str
 
     def __init__(self, verb: str, model: str, found: str, known: Iterable[str]) -> None:
         known = sorted(known)
@@ -502,6 +538,9 @@ class NotARelationshipError(FastAPISQLAlchemyError, exc.ArgumentError, TypeError
 
     `model` is the model's name, `found` what was given.
     """
+
+    model: str
+    found: str
 
     def __init__(
         self, model: str, found: str, known: Iterable[str], *, verb: str = "eager"
@@ -532,6 +571,10 @@ class LazyLoadError(FastAPISQLAlchemyError, exc.InvalidRequestError):
     `model` is the model's name, `attribute` that of the attribute, `option` what would load it.
     """
 
+    model: str
+    attribute: str
+    option: str
+
     def __init__(self, model: str, attribute: str, option: str) -> None:
         self.model, self.attribute, self.option = model, attribute, option
         super().__init__(
@@ -541,6 +584,8 @@ class LazyLoadError(FastAPISQLAlchemyError, exc.InvalidRequestError):
 
 
 class _UnexpectedCount(FastAPISQLAlchemyError, exc.InvalidRequestError):
+    model: str
+    statement: str
     found = ""
 
     def __init__(self, model: str, statement: str, way_out: str) -> None:
@@ -553,6 +598,9 @@ class RecordNotFoundError(_UnexpectedCount, exc.NoResultFound):
 
     `instead` names the verb that returns None, and `description` is what to tell a client.
     """
+
+    instead: str
+    description: str
 
     found = "none"
 
@@ -587,6 +635,11 @@ class StaleRecordError(FastAPISQLAlchemyError, orm_exc.StaleDataError):
     `model` is the model's name, `keys` are the names of its key columns, `expected` and `matched`
     the numbers of rows, None where they are not known.
     """
+
+    model: str
+    keys: tuple[str, ...]
+    expected: int | None
+    matched: int | None
 
     def __init__(
         self,
@@ -651,6 +704,11 @@ class IntegrityError(FastAPISQLAlchemyError, exc.IntegrityError):
     `constraint`, `table` and `columns` are what the driver tells of it: a name or None, a name or
     None, a tuple of names. `statement` is the SQL and `orig` the driver's error, as in SQLAlchemy.
     """
+
+    constraint: str | None
+    table: str | None
+    columns: tuple[str, ...]
+    args: tuple[Any, ...]
 
     expected = "every constraint to hold"
     found = "one violated"

@@ -59,6 +59,12 @@ class DBSessionMiddleware:
         ValueError: There is neither a database nor a URL nor an engine.
     """
 
+    app: ASGIApp
+    commit_on_exit: bool | None
+    rollback_on: Callable[[int], bool]
+    session_args: dict[str, Any]
+    databases: list[SQLAlchemy]
+
     def __init__(
         self,
         app: ASGIApp,

@@ -57,7 +57,7 @@ class ActiveRecord(CreatingVerbs, WritingVerbs, SchemaVerbs):
     """The verbs that `ModelBase` and every `db.Base` share."""
 
     __verbs_of__: ClassVar[type[ActiveRecord]]
-    query = _QueryOf()
+    query: _QueryOf = _QueryOf()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         refuse_hidden_verbs(cls, ActiveRecord)

@@ -82,7 +82,7 @@ class Repository(StoringVerbs[T], RowVerbs[T]):
     db: ClassVar[HasScopes | None] = None
     """The database, for a subclass about a model that belongs to none: else the global `db`."""
 
-    __signature__ = _InjectedSignature()
+    __signature__: ClassVar[_InjectedSignature] = _InjectedSignature()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

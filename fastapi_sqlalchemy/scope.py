@@ -104,6 +104,16 @@ class Scope(Place):
 
     _async_session: AsyncSession | None = None
 
+    afterwards: bool
+    closed: bool
+    commits_late: bool
+    name: str
+    session_args: Options
+    scope: Scope
+    awaited: bool
+    outer: Place | None
+    hooks: Hooks
+
     def __init__(
         self,
         name: str,
@@ -293,6 +303,8 @@ class Scopes:
     """The scopes of one database: which of them this piece of code stands in."""
 
     __slots__ = ("_here", "_require_url", "cursor_secret", "new_scope")
+
+    new_scope: NewScope
 
     default: ClassVar[Scopes]
     """Those of the global `db`, for models that belong to no database."""

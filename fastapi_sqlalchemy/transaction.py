@@ -49,6 +49,14 @@ class Transaction(Place):
         durable: Refuse to be a block within another one.
     """
 
+    nested: bool
+    outer: Place | None
+    doomed: bool
+    over: bool
+    awaited: bool
+    hooks: Hooks
+    scope: Scope
+
     def __init__(
         self,
         scopes: Scopes,
