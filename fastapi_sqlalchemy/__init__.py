@@ -9,7 +9,13 @@ from .database import SQLAlchemy, db
 from .handlers import problem_responses, register_exception_handlers
 from .keys import uuid7
 from .middleware import DBSessionMiddleware
-from .mixins import SoftDeleteMixin, TimestampMixin, UUIDMixin, VersionedMixin
+from .mixins import (
+    CheckedConstructorMixin,
+    SoftDeleteMixin,
+    TimestampMixin,
+    UUIDMixin,
+    VersionedMixin,
+)
 from .model import ModelBase
 from .pagination import CursorPage, Page
 from .query import Query
@@ -19,6 +25,7 @@ from .schemas import Changes
 
 __all__ = [
     "Changes",
+    "CheckedConstructorMixin",
     "CursorPage",
     "DBSessionMiddleware",
     "ModelBase",

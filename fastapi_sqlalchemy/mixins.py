@@ -1,4 +1,4 @@
-"""What many models have: the moments they were made and changed, a key, a version.
+"""What many models have: the moments they were made and changed, a key, a version, a constructor.
 
 Each mixin stands beside the base of a model, in any order, and is inherited by the models below
 it.  Its columns are no fields of a dataclass: a constructor never takes them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, dataclass_transform
 from uuid import UUID
 
 from sqlalchemy import Connection, Integer, Uuid, event, inspect, orm, text
@@ -23,7 +23,36 @@ from .model import ActiveRecord
 from .scope import scopes_of
 from .session import Session
 
-__all__ = ["SoftDeleteMixin", "TimestampMixin", "UUIDMixin", "VersionedMixin"]
+__all__ = [
+    "CheckedConstructorMixin",
+    "SoftDeleteMixin",
+    "TimestampMixin",
+    "UUIDMixin",
+    "VersionedMixin",
+]
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+class CheckedConstructorMixin:
+    """Lets every type checker check the constructor, by what the model declares.
+
+    At run time it does nothing: a misspelt name is refused there in any case. To a checker
+    `User(name="Ada")` has a keyword for each attribute that the class annotates with `Mapped[...]`,
+    of its type or SQL; one without a right-hand side has to be given, so that what the database
+    fills or may be NULL is written with one:
+
+    >>> from fastapi_sqlalchemy import CheckedConstructorMixin
+    >>> class Writer(CheckedConstructorMixin, db.Base):
+    ...     __tablename__ = "writers"
+    ...     id: Mapped[int] = mapped_column(primary_key=True)
+    ...     name: Mapped[str]
+    ...     motto: Mapped[str | None] = mapped_column()
+    >>> Writer(name="Ada")  # to a checker, Writer() and Writer(nmae="Ada") are mistakes
+    <Writer (not saved)>
+
+    Attributes of classes that do not derive from it are unknown to that constructor: those of
+    other mixins, and columns without an annotation.
+    """
 
 
 class TimestampMixin:

@@ -31,6 +31,9 @@ __all__ = ["ActiveRecord", "ModelBase"]
 
 Q_co = TypeVar("Q_co", covariant=True)
 
+# To pyright no `list[Self]` may override another: https://github.com/microsoft/pyright/issues/10409
+M = TypeVar("M", bound="ActiveRecord")
+
 
 class _HasQueryClass(Protocol[Q_co]):
     @property
@@ -125,7 +128,7 @@ class ActiveRecord(CreatingVerbs, WritingVerbs, SchemaVerbs):
         return await scopes_of(cls).arun(_records.find(cls, criteria, eq))
 
     @classmethod
-    def get_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
+    def get_all(cls: type[M], *criteria: Any, **eq: Any) -> list[M]:  # noqa: PYI019 - see M
         """Every record that fulfils every criterion; without one, every record.
 
         >>> with echo():
@@ -140,7 +143,7 @@ class ActiveRecord(CreatingVerbs, WritingVerbs, SchemaVerbs):
         return _records.matching("get_all", cls, criteria, eq).all()
 
     @classmethod
-    async def aget_all(cls, *criteria: Any, **eq: Any) -> list[Self]:
+    async def aget_all(cls: type[M], *criteria: Any, **eq: Any) -> list[M]:  # noqa: PYI019 - see M
         """Awaitable twin of `get_all`."""
         return await _records.matching("get_all", cls, criteria, eq).aall()
 

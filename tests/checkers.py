@@ -30,10 +30,15 @@ SAME: Mapping[str, Mapping[str, str]] = {
         "ty": "invalid-argument-type",
         "pyrefly": "bad-argument-type no-matching-overload",
     },
+    "assert-type": {
+        "pyright": "reportAssertTypeFailure",
+        "ty": "type-assertion-failure",
+        "pyrefly": "assert-type",
+    },
     "assignment": {
         "pyright": "reportAttributeAccessIssue reportAssignmentType",
         "ty": "invalid-assignment",
-        "pyrefly": "bad-assignment",
+        "pyrefly": "bad-argument-type bad-assignment",
     },
     "attr-defined": {
         "pyright": "reportAttributeAccessIssue",
@@ -43,7 +48,8 @@ SAME: Mapping[str, Mapping[str, str]] = {
     "call-arg": {
         "pyright": "reportCallIssue",
         "ty": "missing-argument too-many-positional-arguments unknown-argument",
-        "pyrefly": "bad-argument-count missing-argument unexpected-keyword",
+        "pyrefly": "bad-argument-count missing-argument unexpected-keyword "
+        "unexpected-positional-argument",
     },
     "call-overload": {
         "pyright": "reportArgumentType reportCallIssue",
@@ -55,10 +61,20 @@ SAME: Mapping[str, Mapping[str, str]] = {
         "ty": "invalid-argument-type",
         "pyrefly": "bad-argument-type",
     },
+    "return-value": {
+        "pyright": "reportArgumentType",
+        "ty": "invalid-argument-type",
+        "pyrefly": "bad-argument-type",
+    },
     "type-var": {
         "pyright": "reportArgumentType",
         "ty": "invalid-argument-type",
         "pyrefly": "bad-argument-type",
+    },
+    "union-attr": {
+        "pyright": "reportOptionalMemberAccess",
+        "ty": "missing-union-attribute",
+        "pyrefly": "missing-attribute",
     },
 }
 """What the others call the mistakes that mypy calls so."""

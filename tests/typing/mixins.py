@@ -1,4 +1,4 @@
-"""What the mixins are to a type checker; never run."""
+"""Mixins: `UUIDMixin`, `TimestampMixin`, `VersionedMixin`, `SoftDeleteMixin`."""
 
 from datetime import datetime
 from typing import assert_type
@@ -41,12 +41,14 @@ class Letter(Base, SoftDeleteMixin):
 
 
 def columns() -> None:
+    """columns that mixins bring"""
     assert_type(Invoice.id, InstrumentedAttribute[UUID])
     assert_type(Invoice.created_at, InstrumentedAttribute[datetime])
     assert_type(Invoice.deleted_at, InstrumentedAttribute[datetime | None])
 
 
 def attributes(invoice: Invoice) -> None:
+    """attributes of a record"""
     assert_type(invoice.id, UUID)
     assert_type(invoice.created_at, datetime)
     assert_type(invoice.updated_at, datetime)
@@ -57,9 +59,10 @@ def attributes(invoice: Invoice) -> None:
 
 
 def verbs(invoice: Invoice, letter: Letter) -> None:
+    """`delete(force=True)`, `restore`, `with_deleted`"""
     invoice.delete(force=True)
     letter.delete(force=True)
-    invoice.delete(True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    invoice.delete(True)  # type: ignore[call-arg]
     assert_type(invoice.restore(), Invoice)
     assert_type(letter.restore(), Letter)
     _ = assert_type(Invoice.query.with_deleted(), Query[Invoice])
@@ -68,5 +71,6 @@ def verbs(invoice: Invoice, letter: Letter) -> None:
 
 
 async def twins(invoice: Invoice) -> None:
+    """the same, awaited"""
     await invoice.adelete(force=True)
     assert_type(await invoice.arestore(), Invoice)

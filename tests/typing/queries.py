@@ -1,4 +1,4 @@
-"""The types of queries, of their terminals and of rows, without a plugin."""
+"""Queries, their terminals, and rows."""
 # mypy: disable-error-code="unused-awaitable"
 # Nothing is run here: a query that `assert_type` returns is not one that was forgotten.
 
@@ -14,7 +14,12 @@ from tests.catalogue import Book, Rating, Writer
 from tests.query.test_query_class import Article, ArticleQuery, Column
 
 
+def _few(query: Query[User]) -> Query[User]:
+    return query.limit(1)
+
+
 def chains() -> None:
+    """`filter`, `order_by`, `join`, ... of `User.query` are `Query[User]`"""
     assert_type(User.query, Query[User])
     assert_type(User.query.filter(User.id > 1).filter_by(name="Ada"), Query[User])
     assert_type(User.query.join(User.posts).outerjoin(Post.author), Query[User])
@@ -24,16 +29,17 @@ def chains() -> None:
     assert_type(User.query.execution_options(populate_existing=True), Query[User])
     assert_type(User.query.select_from(Post), Query[User])
     assert_type(User.query.union(User.query).union_all(User.query, User.query), Query[User])
-    assert_type(User.query.when(1, lambda query: query.limit(1)), Query[User])
+    assert_type(User.query.when(1, _few), Query[User])
     assert_type(User.query.eager(User.posts, Post.author).strict(), Query[User])
     assert_type(User.query[1:2], Query[User])
     assert_type(User.query.statement, Select[User])
 
 
 def mistakes() -> None:
+    """mistakes in a chain and in its terminals"""
     User.query.with_for_update(True)  # type: ignore[call-arg]
     User.query.union(Post.query)  # type: ignore[arg-type]
-    User.query.when(1, lambda query: query.count())  # type: ignore[arg-type, return-value]
+    User.query.when(1, _few, Query[User].count)  # type: ignore[arg-type]
     User.query.eager("posts")  # type: ignore[arg-type]
     User.query.limit("1")  # type: ignore[arg-type]
     User.query["1"]  # type: ignore[call-overload]
@@ -47,7 +53,17 @@ def mistakes() -> None:
     User.query.nothing()  # type: ignore[attr-defined]
 
 
+def functions() -> None:
+    """`when(condition, lambda query: ...)`"""
+    query = User.query.when(1, lambda query: query.limit(1))
+    assert_type(query, Query[User])  # but ty: type-assertion-failure
+    assert_type(query.first(), User | None)  # but ty: type-assertion-failure
+    User.query.when(1, lambda query: 1)  # type: ignore[arg-type, return-value]
+    User.query.when(1, lambda query: query.nothing())  # type: ignore[attr-defined] # but ty: nothing
+
+
 def terminals() -> None:
+    """terminals: `all`, `first`, `one`, `count`, ..."""
     query = User.query
     assert_type(query.all(), list[User])
     assert_type(query.first(), User | None)
@@ -56,6 +72,7 @@ def terminals() -> None:
     assert_type(query.scalar(), User | None)
     assert_type(query.get(1), User | None)
     assert_type(query.get_one(1), User)
+    assert_type(Rating.query.get((1, 2)), Rating | None)
     assert_type(query.get_or_404(1, "gone"), User)
     assert_type(query.first_or_404(), User)
     assert_type(query.one_or_404(description="gone"), User)
@@ -67,6 +84,7 @@ def terminals() -> None:
 
 
 async def awaited_terminals() -> None:
+    """the same, awaited: `await query`, `aall`, `async for`"""
     query = User.query
     assert_type(await query, list[User])
     assert_type(await query.aall(), list[User])
@@ -86,6 +104,7 @@ async def awaited_terminals() -> None:
 
 
 def values() -> None:
+    """values: `pluck`, `sum`, `min`, `max`, `avg`, `dicts`"""
     assert_type(User.query.pluck(User.id), list[int])
     assert_type(User.query.pluck(User.name), list[str | None])
     assert_type(User.query.pluck(User.id + 1), list[int])
@@ -101,6 +120,7 @@ def values() -> None:
 
 
 async def awaited_values() -> None:
+    """the same, awaited"""
     assert_type(await User.query.apluck(User.id), list[int])
     assert_type(await Book.query.asum(Book.price), Decimal | None)
     assert_type(await Book.query.amin(Book.title), str | None)
@@ -111,6 +131,7 @@ async def awaited_values() -> None:
 
 
 def rows() -> None:
+    """rows of `with_entities(User.id, User.name)` unpack to `int` and `str`"""
     pairs = User.query.with_entities(User.id, User.name)
     assert_type(pairs, Rows[int, str | None])
     assert_type(pairs.filter_by(name="Ada").order_by(User.id)[1:], Rows[int, str | None])
@@ -132,6 +153,7 @@ def rows() -> None:
 
 
 async def awaited_rows() -> None:
+    """the same, awaited"""
     pairs = User.query.with_entities(User.id, User.name)
     for number, name in await pairs:
         assert_type(number, int)
@@ -145,6 +167,7 @@ async def awaited_rows() -> None:
 
 
 def many_columns() -> None:
+    """rows of up to ten columns; of more, `Any`"""
     a, b = Book.id, Book.title
     ten = Book.query.with_entities(a, b, a, b, a, b, a, b, a, b)
     assert_type(ten, Rows[int, str, int, str, int, str, int, str, int, str])
@@ -155,23 +178,9 @@ def many_columns() -> None:
 
 
 def query_classes() -> None:
+    """`query_class`: `Article.query` is an `ArticleQuery`"""
     assert_type(Article.query, ArticleQuery)
     assert_type(Article.query.published().order_by(Article.id), ArticleQuery)
     assert_type(Article.query.published().first(), Article | None)
     assert_type(Column.query, ArticleQuery)
     assert_type(Article.query.published().with_entities(Article.id), Rows[int])
-
-
-def models() -> None:
-    assert_type(User.get_one(1), User)
-    assert_type(User.get_or_404(1), User)
-    assert_type(User.count(name="Ada"), int)
-    assert_type(User.exists(User.id > 1), bool)
-    assert_type(Rating.query.get((1, 2)), Rating | None)
-
-
-async def awaited_models() -> None:
-    assert_type(await User.aget_one(1), User)
-    assert_type(await User.aget_or_404(1), User)
-    assert_type(await User.acount(), int)
-    assert_type(await User.aexists(), bool)

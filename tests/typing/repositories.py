@@ -1,4 +1,4 @@
-"""What repositories are to a type checker; never run."""
+"""Repositories and dependencies."""
 
 from typing import Annotated, Generic, TypeVar, assert_type, cast
 
@@ -59,15 +59,17 @@ class Authors(Tagged[str, Author]):
 
 
 def made(session: Session, asession: AsyncSession, db: SQLAlchemy) -> None:
+    """`Repository(User)` is a `Repository[User]`; a session or a database of one's own"""
     assert_type(Repository(User), Repository[User])
     assert_type(Repository(Author, session=session), Repository[Author])
     assert_type(Repository(Author, session=asession), Repository[Author])
     assert_type(Repository(Author, db=db), Repository[Author])
-    Users(session=db)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    Users(Post)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Users(session=db)  # type: ignore[arg-type]
+    Users(Post)  # type: ignore[arg-type]
 
 
 def verbs(users: Users, authors: Authors, user: User, author: Author) -> None:
+    """verbs of `class Users(Repository[User])`, and of one below a generic class"""
     assert_type(users.get(1), User | None)
     assert_type(authors.get((1, 2)), Author | None)
     assert_type(users.get_one({"id": 1}), User)
@@ -93,13 +95,14 @@ def verbs(users: Users, authors: Authors, user: User, author: Author) -> None:
     _ = assert_type(People().query.adults(), Adults)
     users.delete(user)
     users.delete(1)
-    users.add(author)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    users.update(name="Ada")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
-    users.find("name")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    users.list  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] # noqa: B018
+    users.add(author)  # type: ignore[arg-type]
+    users.update(name="Ada")  # type: ignore[call-arg]
+    users.find("name")  # type: ignore[arg-type]
+    users.list  # type: ignore[attr-defined] # noqa: B018
 
 
 async def twins(users: Users) -> None:
+    """the same, awaited"""
     assert_type(await users.aget(1), User | None)
     assert_type(await users.aget_one(1), User)
     assert_type(await users.aget_by(name="Ada"), User | None)
@@ -115,7 +118,6 @@ async def twins(users: Users) -> None:
 app = FastAPI()
 
 
-@app.get("/")
 async def injected(
     users: Annotated[Users, Depends()],
     posts: Annotated[Repository[Post], Depends(repository(Post))],
@@ -124,6 +126,7 @@ async def injected(
     session: SessionDep,
     asession: AsyncSessionDep,
 ) -> None:
+    """what `Depends` hands a route: repositories, `PageParams`, `SessionDep`"""
     assert_type(session, Session)
     assert_type(asession, AsyncSession)
     assert_type(pages.paginate(users), Page[User])
@@ -131,7 +134,11 @@ async def injected(
     assert_type(cursors.paginate(users.adults()), CursorPage[User])
 
 
+app.get("/")(injected)
+
+
 async def made_by_hand(db: SQLAlchemy) -> None:
+    """`db.get_session` and `repository(Users)` by hand"""
     assert_type(await db.get_session(), Session)
     assert_type(await db.get_async_session(), AsyncSession)
     assert_type(await repository(Users)(), Users)

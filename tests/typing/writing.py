@@ -1,4 +1,4 @@
-"""What type checkers make of the verbs that write; never run."""
+"""Writing many rows."""
 
 from typing import assert_type
 
@@ -8,6 +8,7 @@ from tests.blog import User
 
 
 def of_queries() -> None:
+    """`update` and `delete` of a query"""
     assert_type(User.query.update(name="Ada"), int)
     assert_type(User.query.where(User.id > 1).update({User.name: func.upper(User.name)}), int)
     assert_type(User.query.delete(all_rows=True), int)
@@ -16,6 +17,7 @@ def of_queries() -> None:
 
 
 def of_rows(returning: bool) -> None:
+    """`insert_many`, `upsert`; with `returning=True` the records"""
     rows = [{"name": "Ada"}, {"name": "Grace"}]
     assert_type(User.insert_many(rows), int)
     assert_type(User.insert_many(iter(rows), returning=False), int)
@@ -33,17 +35,11 @@ def of_rows(returning: bool) -> None:
     User.upsert(rows, on=1)  # type: ignore[call-overload]
 
 
-def of_records() -> None:
-    assert_type(User.get_or_create(email="ada@x"), tuple[User, bool])
-    assert_type(User.update_or_create({"name": "Ada"}, email="ada@x"), tuple[User, bool])
-
-
 async def awaited() -> None:
+    """the same, awaited"""
     assert_type(await User.query.aupdate(name="Ada"), int)
     assert_type(await User.query.adelete(all_rows=True), int)
     assert_type(await User.ainsert_many([{"name": "Ada"}]), int)
     assert_type(await User.ainsert_many([{"name": "Ada"}], returning=True), list[User])
     assert_type(await User.aupsert([{"name": "Ada"}], on="email"), int)
     assert_type(await User.aupsert([{"name": "Ada"}], on="email", returning=True), list[User])
-    assert_type(await User.aget_or_create(email="ada@x"), tuple[User, bool])
-    assert_type(await User.aupdate_or_create(email="ada@x"), tuple[User, bool])
