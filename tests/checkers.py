@@ -93,18 +93,19 @@ class Diagnostic:
         return f"{self.file}:{self.line}: {self.message} [{self.code}]"
 
 
-def check(checker: str, folder: Path, *paths: str, ignores: bool = False) -> list[Diagnostic]:
+def check(
+    checker: str, folder: Path, *, ignores: bool = False, typings: Path = ROOT / "stubs"
+) -> list[Diagnostic]:
     """What a checker says about the modules of a folder.
 
     Args:
         checker: One of `CHECKERS`.
         folder: Where they are, and where the checker is started and finds them by name.
-        paths: Those to check; everything unless given.
         ignores: Whether to go by `# type: ignore`; mypy does in any case.
+        typings: A folder of stubs.
     """
-    found = _RUN[checker](folder, paths or (".",), ignores=ignores)
-    inside = (each for each in found if not each.file.startswith((".venv", "..")))
-    return sorted(inside)
+    found = _RUN[checker](folder, ignores=ignores, typings=typings)
+    return sorted(each for each in found if not each.file.startswith(".."))
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -121,19 +122,15 @@ def _file(folder: Path, name: str) -> str:
     return str(path.relative_to(folder.resolve())) if inside else f"../{path}"
 
 
-def _mypy(
-    folder: Path, paths: Iterable[str], *, ignores: bool, plugins: str = ""
-) -> list[Diagnostic]:
-    assert ignores in {True, False}
+def _mypy(folder: Path, *, ignores: bool, typings: Path, plugins: str = "") -> list[Diagnostic]:
     config = folder / ".mypy.ini"
     config.write_text(
         "[mypy]\npython_version = 3.11\nstrict = true\nexplicit_package_bases = true\n"
-        # a query that `assert_type` returns is not one that was forgotten
-        f"mypy_path = {ROOT / 'stubs'}:{ROOT}\nplugins = {plugins}\n"
+        f"mypy_path = {typings}:{ROOT}\nplugins = {plugins}\n"
     )
     done = run(
         *(BIN / "mypy", "--config-file", config, "--cache-dir", folder / ".mypy_cache"),
-        *("--output", "json", *paths),
+        *("--output", "json", "."),
         cwd=folder,
     )
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -145,11 +142,10 @@ def _mypy(
     ]
 
 
-def _pyright(folder: Path, paths: Iterable[str], *, ignores: bool) -> list[Diagnostic]:
+def _pyright(folder: Path, *, ignores: bool, typings: Path) -> list[Diagnostic]:
     config = {
-        "include": list(paths),
         "extraPaths": [str(ROOT)],
-        "stubPath": str(ROOT / "stubs"),
+        "stubPath": str(typings),
         "pythonVersion": "3.11",
         "typeCheckingMode": "standard",
         "enableTypeIgnoreComments": ignores,
@@ -169,16 +165,16 @@ def _pyright(folder: Path, paths: Iterable[str], *, ignores: bool) -> list[Diagn
     ]
 
 
-def _ty(folder: Path, paths: Iterable[str], *, ignores: bool) -> list[Diagnostic]:
+def _ty(folder: Path, *, ignores: bool, typings: Path) -> list[Diagnostic]:
     config = folder / ".ty.toml"
     config.write_text(
         f'[environment]\npython = "{sys.prefix}"\npython-version = "3.11"\n'
-        f'root = ["."]\nextra-paths = ["{ROOT}/stubs", "{ROOT}"]\n'
+        f'root = ["."]\nextra-paths = ["{typings}", "{ROOT}"]\n'
         f"[analysis]\nrespect-type-ignore-comments = {str(ignores).lower()}\n"
     )
     done = run(
         *(BIN / "ty", "check", "--project", folder, "--config-file", config),
-        *("--output-format", "gitlab", *paths),
+        *("--output-format", "gitlab"),
         cwd=folder,
     )
     return [
@@ -193,14 +189,14 @@ def _ty(folder: Path, paths: Iterable[str], *, ignores: bool) -> list[Diagnostic
     ]
 
 
-def _pyrefly(folder: Path, paths: Iterable[str], *, ignores: bool) -> list[Diagnostic]:
+def _pyrefly(folder: Path, *, ignores: bool, typings: Path) -> list[Diagnostic]:
     kinds = '"pyrefly", "type"' if ignores else '"pyrefly"'
     config = folder / ".pyrefly.toml"
     config.write_text(
-        f'search-path = [".", "{ROOT}/stubs", "{ROOT}"]\npython-version = "3.11"\n'
+        f'search-path = ["{typings}", ".", "{ROOT}"]\npython-version = "3.11"\n'
         f'python-interpreter-path = "{sys.executable}"\nenabled-ignores = [{kinds}]\n'
     )
-    files = [str(file) for path in paths for file in _modules(folder / path)]
+    files = [*folder.rglob("*.py"), *folder.rglob("*.pyi")]
     done = run(
         BIN / "pyrefly", "check", "-c", config, "--output-format", "json", *files, cwd=folder
     )
@@ -211,12 +207,8 @@ def _pyrefly(folder: Path, paths: Iterable[str], *, ignores: bool) -> list[Diagn
     ]
 
 
-def _modules(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
-
-
-def _mypy_with_plugin(folder: Path, paths: Iterable[str], *, ignores: bool) -> list[Diagnostic]:
-    return _mypy(folder, paths, ignores=ignores, plugins=PLUGIN)
+def _mypy_with_plugin(folder: Path, *, ignores: bool, typings: Path) -> list[Diagnostic]:
+    return _mypy(folder, ignores=ignores, typings=typings, plugins=PLUGIN)
 
 
 _RUN: Mapping[str, Callable[..., list[Diagnostic]]] = {

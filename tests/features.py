@@ -16,7 +16,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.checkers import AVAILABLE, CHECKERS, ROOT, SAME, WITH_PLUGIN, by_line, check
+from tests.checkers import (
+    AVAILABLE,
+    CHECKERS,
+    ROOT,
+    SAME,
+    WITH_PLUGIN,
+    Diagnostic,
+    by_line,
+    check,
+)
 
 FOLDER = ROOT / "tests" / "typing"
 PAGE = ROOT / "docs" / "typing.md"
@@ -67,7 +76,6 @@ class Group:
     title: str
     checkers: tuple[str, ...]
     features: list[Feature]
-    lines: list[Line]
 
 
 def groups() -> Iterator[Group]:
@@ -81,7 +89,7 @@ def _group(path: Path) -> Group:
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     title, *rest = (ast.get_docstring(tree) or "").splitlines()
-    lines = list(_lines(source))
+    lines = list(lines_of(source))
     also = [line.partition(":")[2] for line in rest if line.startswith("Also seen by:")]
     checkers: tuple[str, ...] = CHECKERS
     if "plugin" in path.relative_to(FOLDER).parts:
@@ -94,7 +102,7 @@ def _group(path: Path) -> Group:
         and not node.decorator_list  # it shows what the decorator makes of it
         and not node.name.startswith("_")
     ]
-    return Group(path, title.rstrip("."), checkers, features, lines)
+    return Group(path, title.rstrip("."), checkers, features)
 
 
 def _feature(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[Line]) -> Feature:
@@ -108,7 +116,8 @@ def _feature(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[Line]) ->
     )
 
 
-def _lines(source: str) -> Iterator[Line]:
+def lines_of(source: str) -> Iterator[Line]:
+    """The lines of a module that are marked."""
     for number, text in enumerate(source.splitlines(), 1):
         ignore = _IGNORE.search(text)
         codes = frozenset(re.split(", *", ignore[1])) if ignore else frozenset()
@@ -119,22 +128,23 @@ def _lines(source: str) -> Iterator[Line]:
 
 def differences(checker: str, folder: Path) -> list[str]:
     """What a checker says about the modules that it should not, and does not that it should."""
-    seen = {
-        str(group.path.relative_to(FOLDER)): group
-        for group in groups()
-        if checker in group.checkers
-    }
-    for name, group in seen.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(group.path, folder / name)
-    said = check(checker, folder)
-    codes = by_line(said)
+    for group in groups():
+        if checker in group.checkers:
+            copy = folder / group.path.relative_to(FOLDER)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(group.path, copy)
+    return unexpected(checker, folder, check(checker, folder))
+
+
+def unexpected(checker: str, folder: Path, said: list[Diagnostic]) -> list[str]:
+    """How what a checker says differs from what the modules of a folder are marked with."""
     expected = {
-        (name, line.number): wanted
-        for name, group in seen.items()
-        for line in group.lines
+        (str(path.relative_to(folder)), line.number): wanted
+        for path in folder.rglob("*.py")
+        for line in lines_of(path.read_text(encoding="utf-8"))
         if (wanted := line.expected(checker))
     }
+    codes = by_line(said)
     missing = [
         f"{name}:{line}: expected one of {', '.join(sorted(expected[name, line]))}, found nothing"
         for name, line in sorted(expected.keys() - codes.keys())

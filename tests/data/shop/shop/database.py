@@ -1,0 +1,3 @@
+from fastapi_sqlalchemy import SQLAlchemy
+
+db = SQLAlchemy("sqlite://")
