@@ -1,12 +1,14 @@
 """Type checkers see what `tests/typing` states, line by line, and the table of the docs says so."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests import features
-from tests.checkers import AVAILABLE, BIN, CHECKERS, NATIVE, Diagnostic, check, run
+from tests.checkers import AVAILABLE, BIN, CHECKERS, NATIVE, ROOT, Diagnostic, check, run
+from tests.documents import blocks
 from tests.features import Line, differences, groups, page_with, table
 
 
@@ -88,6 +90,23 @@ def test_another_reason_to_refuse_is_a_difference() -> None:
 
 def test_a_diagnostic_shows_where_and_what() -> None:
     assert str(Diagnostic("a.py", 3, "arg-type", "no")) == "a.py:3: no [arg-type]"
+
+
+@pytest.mark.parametrize("checker", ["pyright", "ty", "pyrefly"])
+def test_the_programs_of_the_readme_are_right_without_a_plugin(
+    checker: str, tmp_path: Path
+) -> None:
+    for block in blocks(ROOT / "README.md"):
+        if block.language == "python":
+            name = block.code.partition("\n")[0].removeprefix("# ")
+            (tmp_path / name).write_text(block.code)
+    assert check(checker, tmp_path, ignores=True) == []
+
+
+@pytest.mark.parametrize("checker", ["pyright", "pyrefly"])
+def test_the_examples_are_right_without_a_plugin(checker: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    assert check(checker, tmp_path, ignores=True) == []
 
 
 def test_the_types_of_the_public_interface_are_all_known(

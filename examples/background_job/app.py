@@ -1,5 +1,5 @@
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytz
@@ -17,7 +17,7 @@ COUNT_EVERY = float(os.environ.get("COUNT_EVERY", "60"))
 
 
 @asynccontextmanager
-async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
     # The middleware has created the tables by now.
     scheduler = BackgroundScheduler(timezone=pytz.utc)
     scheduler.add_job(count_users_task, "interval", seconds=COUNT_EVERY)

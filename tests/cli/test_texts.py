@@ -1,0 +1,179 @@
+"""What a stub says of single things, read as text."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import pytest
+
+from fastapi_sqlalchemy.cli.modules import stub_of
+from tests.documents import Modules
+
+numbers = itertools.count()
+
+USER = """
+from fastapi_sqlalchemy import *
+from sqlalchemy import *
+from sqlalchemy.orm import *
+database = SQLAlchemy("sqlite://")
+class User(database.Base):
+    __tablename__ = "users"
+    id = mapped_column(Integer, primary_key=True)
+"""
+
+
+class StubOf(Protocol):
+    def __call__(self, code: str) -> str: ...
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StubOf]:
+    modules = Modules(monkeypatch, tmp_path)
+
+    def make(code: str) -> str:
+        """The stub of a module with a model `User` and this code after it."""
+        name = f"stubbed_{next(numbers)}"
+        (tmp_path / f"{name}.py").write_text(USER + code)
+        module = modules.load(USER + code, name)
+        module.__file__ = str(tmp_path / f"{name}.py")
+        text = stub_of(module)
+        assert text is not None
+        compile(text, name, "exec")
+        return text
+
+    yield make
+    modules.end()
+
+
+def test_a_module_without_models_and_repositories_has_no_stub(tmp_path: Path) -> None:
+    module = ModuleType("nothing")
+    module.__file__ = str(tmp_path / "nothing.py")
+    (tmp_path / "nothing.py").write_text("x = 1\n")
+    assert stub_of(module) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("def f(a: int = 1, *b: str, c, **d): return a", ["def f(a: int=1, *b: str, c, **d): ..."]),
+        ("async def f():\n    '''Doc.'''\n    print()", ["async def f() -> None: ..."]),
+        ("def f():\n    yield 1", ["def f(): ..."]),
+        ("LIMIT = 3", ["LIMIT: int = 3"]),
+        ("LIMIT: float = 3", ["LIMIT: float = 3"]),
+        ("__all__ = ['User']", ["__all__ = ['User']"]),
+        ("import os.path as p", ["import os.path as p"]),
+        ("if True:\n    X = [1]\nelse:\n    Y = 2", ["if True:", "    X = [1]", "else:"]),
+        ("try:\n    import zoneinfo\nexcept ImportError:\n    zoneinfo = None", ["try:"]),
+        ("class A:\n    '''Doc.'''", ["class A:", "    pass"]),
+        ("class A:\n    def f(self): self.x = 1", ["    x: _Any", "    def f(self) -> None: ..."]),
+        ("class A:\n    def f(self, x: int): self.x = x", ["    x: int"]),
+        ("class A:\n    x = None\n    def f(self): self.x = 1", ["    x = None"]),
+        ("class A:\n    @property\n    def x(self) -> int: return 1", ["    @property"]),
+    ],
+)
+def test_all_that_is_no_model_stays_without_its_code(
+    code: str, lines: list[str], stub: StubOf
+) -> None:
+    found = stub(code).splitlines()
+    assert [line for line in lines if line not in found] == [], "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["print()", "for _ in (): pass", "if __name__ == '__main__':\n    print()", "assert User"],
+)
+def test_code_that_declares_nothing_goes(code: str, stub: StubOf) -> None:
+    assert code.partition("\n")[0] not in stub(code)
+
+
+MODEL = """
+class Post(database.Base):
+    __tablename__ = "posts"
+    id = mapped_column(Integer, primary_key=True)
+    author_id = mapped_column(ForeignKey("users.id"))
+    """
+
+
+@pytest.mark.parametrize(
+    ("column", "line", "comparable", "settable"),
+    [
+        ("x = Column(String)", "x: _Mapped[str | None]", True, True),
+        ("x = Column(String, nullable=False)", "x: _Mapped[str]", True, True),
+        ("x = mapped_column(Numeric)", "x: _Mapped[_Decimal | None]", True, True),
+        ("x = mapped_column(JSON)", "x: _Mapped[_Any]", True, True),
+        ("x = mapped_column(UTCDateTime)", "x: _Mapped[_datetime | None]", True, True),
+        ("x = relationship('User')", "x: _Mapped[User | None]", True, True),
+        ("x = relationship('User', uselist=True)", "x: _Mapped[list[User]]", False, True),
+        ("x = relationship(User, viewonly=True)", "x: _Mapped[User | None]", True, False),
+        ("x = synonym('id')", "x: _Mapped[int]", True, True),
+        ("x = column_property(id + 1)", "x: _Mapped[int]", True, False),
+        ("x = mapped_column(Integer, Computed('id'))", "x: _Mapped[int | None]", True, False),
+        ("x: Mapped[int]", "x: Mapped[int]", True, True),
+        ("x: Mapped['str | None']", "x: Mapped['str | None']", True, True),
+    ],
+)
+def test_an_attribute_has_the_type_of_its_column_and_is_a_keyword_where_it_can_be_one(
+    column: str, line: str, comparable: bool, settable: bool, stub: StubOf
+) -> None:
+    text = stub(MODEL + column)
+    assert f"\n    {line}\n" in text
+    equal = text.partition("class _PostEqual(")[2].partition("class _PostValues(")
+    values = equal[2].partition("class _PostQuery(")
+    assert ("\n    x: " in equal[0]) is comparable
+    assert ("\n    x: " in values[0]) is settable
+
+
+def test_the_base_is_written_as_the_class_that_it_is(stub: StubOf) -> None:
+    text = stub(
+        "class Own(ModelBase, DeclarativeBase): pass\n"
+        "own = SQLAlchemy(model_class=Own)\n"
+        "class Note(own.Base):\n"
+        "    __tablename__ = 'notes'\n"
+        "    id = mapped_column(Integer, primary_key=True)\n"
+    )
+    assert "from fastapi_sqlalchemy.base import Base as _Base\n" in text
+    assert "\nclass User(_Base):\n" in text
+    assert "\nclass Note(Own):\n" in text
+
+
+def test_what_the_stub_imports_hides_nothing_of_the_module(stub: StubOf) -> None:
+    text = stub("_Any = 1\n_Unpack = 2\n")
+    assert "from typing import Any as _Any_\n" in text
+    assert "_Unpack_[_UserEqual]" in text
+
+
+def test_a_column_called_query_keeps_its_type(stub: StubOf) -> None:
+    text = stub(MODEL + "query = mapped_column(String)")
+    assert "    query: _Mapped[str | None]\n" in text
+    assert "_PostQuery" not in text
+
+
+def test_verbs_of_ones_own_stay_and_keywords_alone_are_checked(stub: StubOf) -> None:
+    text = stub(
+        MODEL
+        + "@classmethod\n    def get(cls, **kwargs): return None\n"
+        + "    @classmethod\n    def new(cls, title: str) -> 'Post': return cls(title=title)\n"
+    )
+    own = text.partition("class Post(")[2].partition("class _UserEqual(")[0]
+    assert "def get(cls, **kwargs: _Unpack[_PostEqual]) -> _Self | None: ..." in own
+    assert own.count(" new(") == 1
+    assert "async def anew(cls, **values: _Unpack[_PostValues]) -> _Self: ..." in own
+
+
+def test_a_repository_of_a_model_of_another_package_has_its_keywords_beside_it(
+    stub: StubOf,
+) -> None:
+    text = stub(
+        "from tests.blog import Post as Article\nclass Articles(Repository[Article]): pass\n"
+    )
+    assert "def create(self, **values: _Unpack[_PostValues]) -> _Post: ..." in text
+    assert "class _PostValues(" in text
+    assert "from tests.blog import Post as _Post\n" in text
+    assert "def query(" not in text
+
+
+def test_the_modules_that_were_stubbed_are_gone() -> None:
+    assert not [name for name in sys.modules if name.startswith("stubbed_")]
