@@ -49,6 +49,7 @@ class UnitOfWork(orm.Session):
     """
 
     committed: Hooks
+    waiting: Hooks
 
     def __init__(
         self,

@@ -104,14 +104,10 @@ class Scope(Place):
 
     _async_session: AsyncSession | None = None
 
-    afterwards: bool
-    closed: bool
     commits_late: bool
     name: str
     session_args: Options
-    scope: Scope
     awaited: bool
-    outer: Place | None
     hooks: Hooks
 
     def __init__(

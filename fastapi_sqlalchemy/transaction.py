@@ -50,12 +50,10 @@ class Transaction(Place):
     """
 
     nested: bool
-    outer: Place | None
-    doomed: bool
-    over: bool
     awaited: bool
     hooks: Hooks
-    scope: Scope
+    outer: Place | None
+    doomed: bool
 
     def __init__(
         self,

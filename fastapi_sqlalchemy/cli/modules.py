@@ -57,7 +57,7 @@ class _Stub:
             each for each in _classes(vars(module).values()) if each.__module__ == module.__name__
         ]
         self.models = {each.__qualname__: each for each in own if _is_mapped(each)}
-        self.repositories = {
+        self.repositories: dict[str, type[Any]] = {
             each.__qualname__: each
             for each in own
             if issubclass(each, Repository) and _is_mapped(getattr(each, "model", None))

@@ -133,7 +133,7 @@ def query_class(model: type[Any], names: Names) -> Iterator[str]:
     yield from _methods(kind, _JOINS, words, first="self")
 
 
-def repository_verbs(kind: type[Repository[Any]], names: Names, *, home: str) -> Iterator[str]:
+def repository_verbs(kind: type[Any], names: Names, *, home: str) -> Iterator[str]:
     """What stands in the class of a repository of one model.
 
     Args:
