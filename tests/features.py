@@ -5,7 +5,8 @@ in it is a feature, named by its docstring.  What must be refused carries `# typ
 with the code of mypy, which every checker has to agree with (`checkers.SAME`); what one of them
 sees otherwise ends with `# but ty: its-code`, or `# but ty: nothing`.
 
-A module in `tests/typing/plugin` is for mypy with the plugin alone, and for those named in its
+What `tests/data/shop` states holds with the stubs that `fastapi-sqlalchemy stubs` writes. A module in
+`tests/typing/plugin` is for mypy with the plugin alone, and for those named in its
 docstring after "Also seen by:".  `python -m tests.features` writes the table.
 """
 
@@ -28,11 +29,12 @@ from tests.checkers import (
 )
 
 FOLDER = ROOT / "tests" / "typing"
+WITH_STUBS = ROOT / "tests" / "data" / "shop" / "use.py"
 PAGE = ROOT / "docs" / "typing.md"
 BEGIN, END = "<!-- features: written by `python -m tests.features` -->\n", "<!-- end -->\n"
 ORDER = (
     *("models", "databases", "verbs", "queries", "relationships", "constructors", "repositories"),
-    *("scopes", "pages", "writing", "mixins", "web", "testing"),
+    *("scopes", "pages", "writing", "mixins", "web", "testing", "columns", "keywords", "use"),
 )
 _IGNORE = re.compile(r"# type: ignore\[([\w, -]+)\]")
 _BUT = re.compile(r"# but ([a-z+ ]+): ([\w-]+)")
@@ -81,7 +83,7 @@ class Group:
 def groups() -> Iterator[Group]:
     """The modules, in the order in which their reader needs them."""
     places = {name: place for place, name in enumerate(ORDER)}
-    found = [_group(path) for path in FOLDER.rglob("*.py")]
+    found = [_group(path) for path in (*FOLDER.rglob("*.py"), WITH_STUBS)]
     return iter(sorted(found, key=lambda each: (places.get(each.path.stem, 99), each.title)))
 
 
@@ -92,7 +94,7 @@ def _group(path: Path) -> Group:
     lines = list(lines_of(source))
     also = [line.partition(":")[2] for line in rest if line.startswith("Also seen by:")]
     checkers: tuple[str, ...] = CHECKERS
-    if "plugin" in path.relative_to(FOLDER).parts:
+    if path.parent == FOLDER / "plugin":
         named = {name.strip(" .") for line in also for name in line.split(",")}
         checkers = tuple(name for name in CHECKERS if name in named | {WITH_PLUGIN})
     features = [
@@ -129,7 +131,7 @@ def lines_of(source: str) -> Iterator[Line]:
 def differences(checker: str, folder: Path) -> list[str]:
     """What a checker says about the modules that it should not, and does not that it should."""
     for group in groups():
-        if checker in group.checkers:
+        if checker in group.checkers and group.path != WITH_STUBS:
             copy = folder / group.path.relative_to(FOLDER)
             copy.parent.mkdir(exist_ok=True)
             shutil.copy(group.path, copy)

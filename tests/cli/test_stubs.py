@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from fastapi_sqlalchemy import cli
-from tests.checkers import NATIVE, Diagnostic, check
+from tests.checkers import AVAILABLE, NATIVE, Diagnostic, check
 from tests.features import unexpected
 from tests.interpreter import ROOT, run_python
 
@@ -129,7 +129,7 @@ def test_the_command_is_installed_by_its_name() -> None:
     assert found.load() is cli.main
 
 
-@pytest.mark.parametrize("checker", NATIVE)
+@pytest.mark.parametrize("checker", AVAILABLE)
 def test_with_stubs_beside_the_modules_right_names_pass_and_wrong_ones_are_refused(
     checker: str, shop: Path, command: Command
 ) -> None:

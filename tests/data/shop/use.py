@@ -1,4 +1,4 @@
-"""What a checker says of the shop's models with the stubs that are written for them."""
+"""Keywords and columns, with the stubs that `fastapi-sqlalchemy stubs` writes."""
 
 from typing import Any, Literal, assert_type
 
@@ -11,6 +11,7 @@ from fastapi_sqlalchemy import Query
 
 
 def models(person: Person, thing: Thing) -> None:
+    """right keywords of models, and the types of their attributes"""
     assert_type(person.name, str)
     assert_type(person.age, int | None)
     assert_type(person.things, list[Thing])
@@ -34,6 +35,7 @@ def models(person: Person, thing: Thing) -> None:
 
 
 def queries() -> None:
+    """right keywords of queries; after a `join` any"""
     assert_type(Person.query.filter_by(alias="Ada", upper="ADA").first(), Person | None)
     assert_type(Person.query.adults().filter_by(name="Ada").all(), list[Person])
     assert_type(Person.query.join(Person.things).filter_by(kind=Kind.pen), People)
@@ -44,6 +46,7 @@ def queries() -> None:
 
 
 def repositories(things: Things, authors: Authors, person: Person) -> None:
+    """right keywords of repository classes"""
     assert_type(things.find(kind=Kind.pen), list[Thing])
     assert_type(things.create(price=1, owner=person), Thing)
     assert_type(things.update(1, price=2), Thing)
@@ -54,6 +57,7 @@ def repositories(things: Things, authors: Authors, person: Person) -> None:
 
 
 def all_the_rest() -> None:
+    """what else stands in a module"""
     assert_type(first_adult(), Person | None)
     assert_type(Counter(1).total, float)
     assert_type(Counter(1).count(), int)
@@ -63,6 +67,7 @@ def all_the_rest() -> None:
 
 
 def wrong_models(person: Person, thing: Thing) -> None:
+    """wrong keywords of models and constructors"""
     Person(nmae="Ada")  # type: ignore[call-arg]
     Person(name=1)  # type: ignore[arg-type]
     Person.new(nmae="Ada")  # type: ignore[call-arg]
@@ -85,6 +90,7 @@ def wrong_models(person: Person, thing: Thing) -> None:
 
 
 async def wrong_twins(person: Person) -> None:
+    """the same, awaited"""
     await Person.anew(nmae="Ada")  # type: ignore[call-arg]
     await Person.aget_all(nmae="Ada")  # type: ignore[call-arg]
     await person.aupdate(age="1")  # type: ignore[arg-type]
@@ -92,6 +98,7 @@ async def wrong_twins(person: Person) -> None:
 
 
 async def wrong_queries(things: Things, authors: Authors) -> None:
+    """wrong keywords of queries and repository classes"""
     Person.query.filter_by(nmae="Ada")  # type: ignore[call-arg]
     Person.query.adults().filter_by(age="1")  # type: ignore[arg-type]
     Person.query.filter_by(things=[])  # type: ignore[call-arg]

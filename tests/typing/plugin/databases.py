@@ -3,6 +3,7 @@
 Of mypy only the plugin knows a base class that is an attribute of a variable.
 Also seen by: pyright, ty, pyrefly.
 """
+# mypy: disable-error-code="unused-awaitable"
 
 from typing import Self, assert_type
 
