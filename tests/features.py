@@ -5,9 +5,9 @@ in it is a feature, named by its docstring.  What must be refused carries `# typ
 with the code of mypy, which every checker has to agree with (`checkers.SAME`); what one of them
 sees otherwise ends with `# but ty: its-code`, or `# but ty: nothing`.
 
-What `tests/data/shop` states holds with the stubs that `fastapi-sqlalchemy stubs` writes. A module in
-`tests/typing/plugin` is for mypy with the plugin alone, and for those named in its
-docstring after "Also seen by:".  `python -m tests.features` writes the table.
+What `tests/data/shop` states holds with the stubs that `fastapi-sqlalchemy stubs` writes.  A module
+in `tests/typing/plugin` is for mypy with the plugin alone, and for those named in its docstring
+after "Also seen by:".  `python -m tests.features` writes the table.
 """
 
 import ast

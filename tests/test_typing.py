@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests import features
-from tests.checkers import AVAILABLE, BIN, CHECKERS, NATIVE, ROOT, Diagnostic, check, run
+from tests.checkers import (
+    AVAILABLE,
+    BIN,
+    CHECKERS,
+    NATIVE,
+    ROOT,
+    WITH_PLUGIN,
+    Diagnostic,
+    check,
+    run,
+)
 from tests.documents import blocks
 from tests.features import Line, differences, groups, page_with, table
 
@@ -32,16 +42,14 @@ def test_every_feature_has_a_title_and_states_something() -> None:
     assert not unclear, unclear
 
 
-def test_every_checker_sees_every_feature_but_mypy_alone_the_base_of_a_database() -> None:
+def test_every_checker_sees_every_feature_but_what_needs_the_plugin() -> None:
     unseen = {
-        (group.path.name, checker)
+        group.path.stem: missing
         for group in groups()
-        for checker in CHECKERS
-        if checker not in group.checkers and "plugin" not in group.path.parts
+        if (missing := set(CHECKERS) - set(group.checkers))
     }
-    assert not unseen
-    databases = next(group for group in groups() if group.path.name == "databases.py")
-    assert set(CHECKERS) - set(databases.checkers) == {"mypy"}
+    others = set(CHECKERS) - {WITH_PLUGIN}
+    assert unseen == {"databases": {"mypy"}, "columns": others, "keywords": others}
 
 
 WRONG = """
