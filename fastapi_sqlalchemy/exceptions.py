@@ -323,6 +323,10 @@ class GuardedNameError(FastAPISQLAlchemyError, TypeError):
     `model` is the name of the class, `unknown` the name, `closest` the likeliest right one or None.
     """
 
+    model: str
+    unknown: str
+    closest: str | None
+
     def __init__(self, model: str, unknown: str, known: Iterable[str]) -> None:
         known = sorted(known)
         matches = difflib.get_close_matches(unknown, known, n=1)
@@ -341,6 +345,10 @@ class SchemaTypeError(FastAPISQLAlchemyError, TypeError):
     `model` is the model's name, `attribute` that of the attribute, `found` the type or None.
     """
 
+    model: str
+    attribute: str
+    found: str | None
+
     def __init__(self, model: str, attribute: str, found: str | None) -> None:
         self.model, self.attribute, self.found = model, attribute, found
         shown = "none that its annotation or its column tells" if found is None else f"`{found}`"
@@ -358,6 +366,9 @@ class SchemaNameError(FastAPISQLAlchemyError, ValueError):
     `model` is the model's name, `name` that of the schema.
     """
 
+    model: str
+    name: str
+
     def __init__(self, model: str, name: str) -> None:
         self.model, self.name = model, name
         super().__init__(
@@ -372,6 +383,9 @@ class NotLoadedError(FastAPISQLAlchemyError, exc.InvalidRequestError):
 
     `model` is the model's name, `attribute` that of the attribute.
     """
+
+    model: str
+    attribute: str
 
     def __init__(self, model: str, attribute: str, *, expired: bool = False) -> None:
         self.model, self.attribute = model, attribute

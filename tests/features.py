@@ -34,7 +34,18 @@ PAGE = ROOT / "docs" / "typing.md"
 BEGIN, END = "<!-- features: written by `python -m tests.features` -->\n", "<!-- end -->\n"
 ORDER = (
     *("models", "databases", "verbs", "queries", "relationships", "constructors", "repositories"),
-    *("scopes", "pages", "writing", "mixins", "web", "testing", "columns", "keywords", "use"),
+    *(
+        "scopes",
+        "pages",
+        "writing",
+        "mixins",
+        "schemas",
+        "web",
+        "testing",
+        "columns",
+        "keywords",
+        "use",
+    ),
 )
 _IGNORE = re.compile(r"# type: ignore\[([\w, -]+)\]")
 _BUT = re.compile(r"# but ([a-z+ ]+): ([\w-]+)")
