@@ -29,7 +29,8 @@ from .session import Session
 from .transaction import Transaction
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+    from sqlalchemy.ext import asyncio as asyncio_orm
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
     from .base import Base as DatabaseBase
 
@@ -281,7 +282,7 @@ class SQLAlchemy(Tables):
         """
         return SessionMaker(self._make_session, {**self._session_args, **options})
 
-    def async_sessionmaker(self, **options: Any) -> async_sessionmaker[AsyncSession]:
+    def async_sessionmaker(self, **options: Any) -> asyncio_orm.async_sessionmaker[AsyncSession]:
         """The same for SQLAlchemy's `AsyncSession`, on the engine of the loop that makes one.
 
         >>> async def main():

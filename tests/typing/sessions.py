@@ -1,4 +1,4 @@
-"""What makes sessions for libraries. Never run."""
+"""Makers of sessions, for libraries."""
 
 from typing import assert_type
 
@@ -9,6 +9,7 @@ from fastapi_sqlalchemy import SQLAlchemy
 
 
 def blocking(db: SQLAlchemy) -> None:
+    """`db.sessionmaker()`"""
     assert_type(db.sessionmaker(expire_on_commit=True), sessionmaker[Session])
     with db.sessionmaker()() as session:
         assert_type(session, Session)
@@ -18,6 +19,7 @@ def blocking(db: SQLAlchemy) -> None:
 
 
 async def awaited(db: SQLAlchemy) -> None:
+    """`db.async_sessionmaker()`"""
     assert_type(db.async_sessionmaker(), async_sessionmaker[AsyncSession])
     async with db.async_sessionmaker()() as session:
         assert_type(session, AsyncSession)
