@@ -41,6 +41,7 @@ ORDER = (
         "mixins",
         "schemas",
         "web",
+        "sessions",
         "testing",
         "columns",
         "keywords",
