@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import resolve_name
 from pathlib import Path
@@ -199,10 +198,8 @@ def _is_mapped(model: Any) -> bool:
 
 
 def _evaluated(node: ast.Attribute, module: ModuleType) -> Any:
-    found: Any = vars(module)
-    *parents, last = ast.unparse(node).split(".")
-    found = sys.modules[module.__name__]
-    for name in (*parents, last):
+    found: Any = module
+    for name in ast.unparse(node).split("."):
         found = getattr(found, name, None)
     return found
 
