@@ -17,10 +17,14 @@ from sqlalchemy import union as union_of
 from sqlalchemy import union_all as union_all_of
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import ColumnClause
+from typing_extensions import override
 
 from ._deletion import WITH_DELETED
 from ._names import mapper_of
 from ._operations import Read
+from ._plans.asking import RECORDS, UNKNOWN, Shape
+from ._plans.found import Known
+from ._plans.steps import Key
 from ._reading import Found
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
@@ -125,8 +129,20 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         keys = [getattr(self._model, name) for name in names]
         return rows.with_only_columns(*keys, maintain_column_froms=True)
 
-    def _read(self, statement: AnySelect, read: Callable[[Found[T]], R]) -> Read[R]:
-        return Read.of(statement, lambda found: read(found.unique()))
+    def _read(self, read: Callable[[Found[T]], R]) -> Read[R]:
+        shape = self._shape_of_all()
+
+        def ask(session: orm.Session) -> R:
+            found = None if shape is None else shape.answer(session)
+            if found is None:
+                return read(session.scalars(self.statement).unique())
+            return read(Known(found))
+
+        return Read(ask)
+
+    @override
+    def _shape_of_all(self) -> Shape | None:
+        return self._shape(RECORDS, "all", lambda: self.statement)
 
     def scalar(self) -> T | None:
         """The only record, or None: `one_or_none` by the name SQLAlchemy has for a value.
@@ -177,14 +193,22 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
             )
         if not self._is_plain():
             return self.filter(*_key_criteria(self._model, ident))._one_or_none()
-        options = self._statement.get_execution_options()
-        return Read(
-            lambda session: session.get(
-                self._model, ident, options=self._options, execution_options=options
-            )
-        )
+        key = Key.of(self._model, ident) if self._steps == () else None
+        shape = None if key is None else Shape.of_key(self._model, key)
+
+        def ask(session: orm.Session) -> T | None:
+            if shape is not None and key is not None:
+                found: T | None = shape.look_up(session, key)
+                if found is not UNKNOWN:
+                    return found
+            options = self._statement.get_execution_options()
+            return session.get(self._model, ident, options=self._options, execution_options=options)
+
+        return Read(ask)
 
     def _is_plain(self) -> bool:
+        if self._steps == ():
+            return True
         refined = self._joined or self._sliced or self._grouped or self._locked
         return not refined and self._statement.whereclause is None
 
@@ -279,12 +303,12 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         # a table may also be that of a subquery; to ask the statement is exact, and slow
         return len(self._statement.get_final_froms()) > 1
 
-    def _exists(self) -> Read[bool]:
+    @override
+    def _present(self) -> AnySelect:
         if self._sliced and self._distinct:  # DISTINCT of a constant leaves one row
-            return super()._exists()
+            return super()._present()
         rows = self._statement.order_by(None)
-        one: AnySelect = rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
-        return self._exists_in(one)
+        return rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
 
 
 def query_of(model: type[T]) -> Query[T]:

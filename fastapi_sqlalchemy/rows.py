@@ -379,7 +379,7 @@ class Columns(Aggregates[T]):
 
     def _dicts(self, columns: tuple[Any, ...]) -> Read[list[dict[str, Any]]]:
         rows = self._entities("dicts", columns)
-        return rows._read(rows.statement, lambda found: [dict(row._mapping) for row in found.all()])
+        return rows._read(lambda found: [dict(row._mapping) for row in found.all()])
 
     def pluck(self, column: Column[V]) -> list[V]:
         """The values of one column, as a list.
@@ -400,7 +400,7 @@ class Columns(Aggregates[T]):
 
     def _pluck(self, column: Column[V]) -> Read[list[V]]:
         rows = self._entities("pluck", (column,))
-        return rows._read(rows.statement, lambda found: [row[0] for row in found.all()])
+        return rows._read(lambda found: [row[0] for row in found.all()])
 
 
 class Rows(Columns[Row[*Ts]], Generic[*Ts]):
@@ -422,7 +422,8 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
             return cast("Rows[*tuple[Any, ...]]", self)
         return super()._entities(verb, columns)
 
-    def _read(self, statement: AnySelect, read: Callable[[Found[Row[*Ts]]], R]) -> Read[R]:
+    def _read(self, read: Callable[[Found[Row[*Ts]]], R]) -> Read[R]:
+        statement = self.statement
         # as SQLAlchemy's own query does: rows with a record in them come each once
         unique = _has_records(statement)
 

@@ -1,0 +1,154 @@
+"""From what a chain says to its plan, and what that finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import BindParameter, Dialect, orm, select
+
+from fastapi_sqlalchemy._deletion import hiding, is_deleted
+from fastapi_sqlalchemy._types import AnySelect
+
+from . import mappings
+from .found import Known
+from .loaders import Load, loader_of, processors_of, value_loader
+from .plans import Plan, Plans
+from .statements import Refused, Statement
+from .steps import Key, Step
+
+__all__ = ["RECORDS", "UNKNOWN", "VALUE", "Shape", "compose"]
+
+Binds = list["BindParameter[Any] | None"]
+
+Kind = Callable[["orm.Mapper[Any]", Statement, Dialect], Plan]
+"""Makes the plan of a statement, by what its rows are to become."""
+
+
+def compose(model: type[Any], steps: tuple[Step, ...]) -> tuple[AnySelect, Binds]:
+    """The statement that the calls of a chain make, and where their values are in it."""
+    statement: AnySelect = select(model)
+    binds: Binds = []
+    for step in steps:
+        statement, own = step.apply(statement)
+        binds += own
+    return statement, binds
+
+
+UNKNOWN: Final = object()
+"""In place of what only SQLAlchemy can tell."""
+
+
+class Shape(NamedTuple):
+    """What a terminal asks, as far as that can be told without a statement."""
+
+    model: type[Any]
+    """What is asked about."""
+
+    steps: tuple[Step, ...]
+    """The calls of the chain."""
+
+    kind: Kind
+    """What its rows are to become."""
+
+    terminal: str
+    """Its name, where it makes a statement of its own out of the chain's."""
+
+    compose: Callable[[], tuple[AnySelect, Binds]]
+    """The statement of the terminal."""
+
+    @classmethod
+    def of_key(cls, model: type[Any], key: Key) -> Shape:
+        """That of `get()`."""
+        steps = (key,)
+        return cls(model, steps, RECORDS, "get", lambda: compose(model, steps))
+
+    def key(self) -> tuple[Any, ...] | None:
+        """What all statements have in common that one plan serves; None is not known."""
+        keys = [step.key for step in self.steps]
+        if None in keys:
+            return None
+        mapper: orm.Mapper[Any] = self.model.__mapper__
+        return self.model, self.terminal, bool(hiding(mapper)), *keys
+
+    def answer(self, session: orm.Session) -> list[Any] | None:
+        """What a plan finds; None where SQLAlchemy has to look.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused the statement.
+        """
+        plans: Plans | None = getattr(session, "_plans", None)
+        if plans is None:
+            return None
+        found = self._plan(plans, session)
+        return None if isinstance(found, str) else plans.run(session, found, self._values())
+
+    def look_up(self, session: Any, key: Key) -> Any:
+        """The record with a key, or None; `UNKNOWN` where SQLAlchemy has to look.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused the statement.
+        """
+        plans: Plans | None = getattr(session, "_plans", None)
+        if plans is None or isinstance(plan := self._plan(plans, session), str):
+            return UNKNOWN
+        record = session.identity_map.get(key.identity)
+        if record is not None:
+            unsure = record._sa_instance_state.expired or is_deleted(record)
+            return UNKNOWN if unsure else record
+        found = plans.run(session, plan, key.values)
+        return UNKNOWN if found is None else Known(found).one_or_none()
+
+    def obstacle(self, session: orm.Session) -> str | None:
+        """Why SQLAlchemy has to look."""
+        plans: Plans | None = getattr(session, "_plans", None)
+        if plans is None:
+            return "plans are off for this session"
+        found = self._plan(plans, session)
+        return found if isinstance(found, str) else None
+
+    def _plan(self, plans: Plans, session: orm.Session) -> Plan | str:
+        if (key := self.key()) is None:
+            return "an expression has no key in SQLAlchemy's cache of statements"
+        plan = plans.find(key, lambda: self._new_plan(plans))
+        if isinstance(plan, str):
+            return plan
+        return plans.obstacle(session, plan) or plan
+
+    def _values(self) -> tuple[Any, ...]:
+        if len(self.steps) == 1:
+            return self.steps[0].values
+        return tuple([value for step in self.steps for value in step.values])
+
+    def _new_plan(self, plans: Plans) -> Plan:
+        mapper: orm.Mapper[Any] = orm.class_mapper(self.model)
+        composed, binds = self.compose()
+        if options := hiding(mapper):
+            composed = composed.options(*options)
+        dialect = plans.engine.dialect
+        return self.kind(mapper, Statement(composed, dialect, binds, self._values()), dialect)
+
+
+def _records(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) -> Plan:
+    if (obstacle := mappings.obstacle(mapper)) is not None:
+        raise Refused(obstacle)
+
+    def load(description: Sequence[Any]) -> Load:
+        processors = processors_of(statement.compiled, dialect, description)
+        return loader_of(mapper, statement.compiled, processors)
+
+    return Plan(statement, load, mapper, records=True)
+
+
+def _value(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) -> Plan:
+    if (obstacle := mappings.obstacle(mapper)) is not None:
+        raise Refused(obstacle)
+
+    def load(description: Sequence[Any]) -> Load:
+        return value_loader(processors_of(statement.compiled, dialect, description))
+
+    return Plan(statement, load, mapper)
+
+
+RECORDS: Final[Kind] = _records
+VALUE: Final[Kind] = _value

@@ -1,0 +1,145 @@
+"""The plans of one engine, and what has to hold for each use of one.
+
+What could make a difference is asked for every time: whoever begins to listen, or switches `echo`
+on, sees the next statement.  The answers are words for `explain_plan()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Engine, orm
+
+from . import mappings, running
+from .listeners import OfSessions, OfStatements
+from .loaders import Load
+from .private import is_tested
+from .statements import Refused, Statement
+
+__all__ = ["Plan", "Plans"]
+
+MOST: Final = 1000
+"""Plans that an engine keeps; then the oldest ones go."""
+
+_DRIVERS: Final = frozenset({"pysqlite", "psycopg", "psycopg_async", "asyncpg"})
+
+
+class Plan:
+    """What is known of all statements of one shape.
+
+    Args:
+        statement: The SQL.
+        load: Makes what reads the rows, once the driver has described them.
+        mapper: That of the model it is about.
+        records: Whether its rows become records.
+    """
+
+    __slots__ = ("_make_load", "load", "mapper", "records", "statement")
+
+    def __init__(
+        self,
+        statement: Statement,
+        load: Callable[[Sequence[Any]], Load],
+        mapper: orm.Mapper[Any],
+        *,
+        records: bool = False,
+    ) -> None:
+        self.statement, self._make_load = statement, load
+        self.mapper, self.records = mapper, records
+        self.load: Load | None = None
+
+    def read(self, answer: running.Answer, session: Any) -> list[Any]:
+        """What the rows are.
+
+        Raises:
+            Refused: They are not those that the statement should have.
+        """
+        if (load := self.load) is None:
+            load = self.load = self._make_load(answer.description or ())
+        return load(answer.rows, session)
+
+
+class Plans:
+    """Those of one engine.
+
+    Args:
+        engine: The engine.
+        alone: Whether its connections are in the driver's autocommit until a transaction begins.
+    """
+
+    def __init__(self, engine: Engine, *, alone: bool) -> None:
+        self.engine, self._alone = engine, alone
+        self._plans: dict[Any, Plan | str] = {}
+        self._statements = OfStatements(engine)
+        self._sessions: OfSessions | None = None
+        self._options: Any = None
+        self._pool: Any = None
+        self._lone: running.Lone | None = None
+
+    @classmethod
+    def of(cls, engine: Engine, *, alone: bool) -> Plans | None:
+        """Those of an engine, where there can be any."""
+        known = is_tested() and engine.dialect.driver in _DRIVERS
+        return cls(engine, alone=alone) if known else None
+
+    def find(self, key: Any, make: Callable[[], Plan]) -> Plan | str:
+        """The plan of a shape, or why there is none."""
+        plan = self._plans.get(key)
+        if plan is None:
+            try:
+                plan = make()
+            except Refused as refusal:
+                plan = str(refusal)
+            while len(self._plans) >= MOST:
+                self._plans.pop(next(iter(self._plans)), None)
+            self._plans[key] = plan
+        return plan
+
+    def obstacle(self, session: Any, plan: Plan) -> str | None:
+        """What keeps a session from using a plan now."""
+        if self._statements.any():
+            return "somebody listens to the statements of the engine"
+        if self._sessions is None:
+            self._sessions = OfSessions(type(session))
+        if self._sessions.any(session):
+            return "somebody listens to the transactions or loads of sessions"
+        engine = self.engine
+        if engine._execution_options is not self._options:
+            if not engine._execution_options.keys() <= running.OPTIONS:
+                return "the engine has execution options of its own"
+            self._options = engine._execution_options
+        if engine.pool is not self._pool:
+            if not running.is_known(engine.pool):
+                return "the engine has a pool of another kind"
+            self._pool = engine.pool
+            self._lone = running.Lone(engine.pool) if self._alone else None
+        if session.sees_deleted or session.follows_deleted:
+            return "deleted records are loaded too"
+        if plan.records and mappings.watched(plan.mapper):
+            return "somebody listens to the loading of records"
+        return None
+
+    def run(self, session: Any, plan: Plan, values: tuple[Any, ...]) -> list[Any] | None:
+        """Read what the plan's statement finds; None where SQLAlchemy has to.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused the statement.
+        """
+        statement = plan.statement
+        try:
+            parameters = statement.make(values)
+        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
+            return None
+        session._autoflush()
+        answer, describe = None, plan.load is None
+        if self._lone is not None and session.reads_alone:
+            answer = self._lone.run(session, statement.sql, parameters, describe=describe)
+        if answer is None:
+            answer = session.ask_within(statement.sql, parameters, describe=describe)
+        if answer is None:
+            return None
+        try:
+            return plan.read(answer, session)
+        except Refused:
+            return None
