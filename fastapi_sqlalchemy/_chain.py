@@ -277,7 +277,9 @@ class Chain(Generic[T]):
         FROM users
         LIMIT :param_1 OFFSET :param_2
         """
-        skipped = None if count == 0 else count
+        return self._skipping(None if count == 0 else count)
+
+    def _skipping(self, skipped: int | None) -> Self:
         if self._steps is not None and type(skipped) is int:
             new = self._stepped(type(self), Offset(skipped))
             new._sliced, new._offset = True, skipped

@@ -10,10 +10,10 @@ from typing import Any, Protocol, Self, TypeVar, overload
 
 from sqlalchemy import exc, orm, select
 
-from ._chain import Chain
 from ._explain import explained
 from ._operations import Read
-from ._plans.asking import VALUE, Kind, Shape, compose
+from ._planned import Planned
+from ._plans.asking import Shape
 from ._types import AnySelect, R, T
 from .exceptions import InvalidSliceError, MultipleRecordsFoundError, RecordNotFoundError, answered
 
@@ -31,7 +31,7 @@ class Found(Protocol[T_co]):
     def one_or_none(self) -> T_co | None: ...
 
 
-class Reading(Chain[T]):
+class Reading(Planned[T]):
     """A chain that can be asked for what it describes."""
 
     __slots__ = ()
@@ -39,24 +39,6 @@ class Reading(Chain[T]):
     def _read(self, read: Callable[[Found[T]], R]) -> Read[R]:
         """The statement of this chain, and how its result is read."""
         raise NotImplementedError
-
-    def _shape(self, kind: Kind, terminal: str, make: Callable[[], AnySelect]) -> Shape | None:
-        """What tells the plan of a terminal of this chain, where there may be one.
-
-        Args:
-            kind: What its rows become.
-            terminal: Its name.
-            make: The statement of the terminal.
-        """
-        steps = self._steps
-        if steps is None:
-            return None
-
-        def composed() -> Any:
-            self._made, binds = compose(self._model, steps)
-            return make(), binds
-
-        return Shape(self._model, steps, kind, terminal, composed)
 
     def all(self) -> list[T]:
         """Everything that matches; of records each once.
@@ -277,9 +259,6 @@ class Reading(Chain[T]):
         """Awaitable twin of `count`."""
         return await self._runner.arun(self._count())
 
-    def _count(self) -> Read[int]:
-        return self._value("count", self._counted)
-
     def exists(self) -> bool:
         """Whether anything matches.
 
@@ -301,16 +280,6 @@ class Reading(Chain[T]):
     def _present(self) -> AnySelect:
         """A statement that has a row where this one has."""
         return self._statement.order_by(None)
-
-    def _value(self, terminal: str, make: Callable[[], AnySelect]) -> Read[Any]:
-        """The value that a statement finds, which has one row."""
-        shape = self._shape(VALUE, terminal, make)
-
-        def ask(session: orm.Session) -> Any:
-            found = None if shape is None else shape.answer(session)
-            return session.scalars(make()).one() if found is None else found[0]
-
-        return Read(ask)
 
     def explain_plan(self) -> str:
         """Which way `all()` takes: by a plan, or that of SQLAlchemy and why. Nothing is sent.

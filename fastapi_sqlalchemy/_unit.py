@@ -127,6 +127,15 @@ class UnitOfWork(orm.Session):
         return self._reading and self._transaction is None and self._hold_warning is None
 
     @property
+    def sends_alone(self) -> bool:
+        """Whether one statement may be a transaction: it is not known how one ended on a loop."""
+        transaction = self._transaction
+        if transaction is not None and (transaction.parent or transaction._connections):
+            return False
+        ordinary = self._hold_warning is None and not self.expire_on_commit
+        return ordinary and self.block is None and self.home.attributes_load
+
+    @property
     def drops_statements(self) -> bool:
         """Whether the driver, when cancelled, leaves the statement running at the server."""
         return self._binds.plain.dialect.driver in ("aiomysql", "asyncmy")

@@ -24,7 +24,7 @@ from ._names import mapper_of
 from ._operations import Read
 from ._plans.asking import RECORDS, UNKNOWN, Shape
 from ._plans.found import Known
-from ._plans.steps import Key
+from ._plans.steps import Clauses, Key
 from ._reading import Found
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
@@ -294,6 +294,8 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
 
     def _has_several_froms(self) -> bool:
         """Whether criteria bring further tables into FROM: a join without the word."""
+        if self._steps is not None and not any(isinstance(each, Clauses) for each in self._steps):
+            return False
         where = self._statement.whereclause
         own = frozenset(mapper_of(self._model).tables)
         parts = () if where is None else visitors.iterate(where)

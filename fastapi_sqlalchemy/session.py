@@ -19,6 +19,7 @@ from ._carried import CarriedSession
 from ._cleanup import never_hiding
 from ._loaded import load_again, load_expired_of
 from ._operations import Operation, Read, Send, Write
+from ._plans.saving import saved_alone
 from ._shield import uninterrupted
 from ._types import R
 from ._unit import Committing
@@ -99,14 +100,19 @@ class Session(CarriedSession):
             self._restorer.put_back(self)
             raise
         with self._undoing(operation.undo) as savepoint:
-            self.flush()
-            load_expired_of(self, *operation.records)
-            savepoint.release()
+            if not (commit and self._save_alone()):
+                self.flush()
+                load_expired_of(self, *operation.records)
+                savepoint.release()
             if commit:
                 self._plain.commit()
         if commit and self.expire_on_commit and not self.home.attributes_load:
             self._read(Read(lambda _: load_expired_of(self, *operation.records)))
         return result
+
+    def _save_alone(self) -> bool:
+        """Store what waits by one statement in autocommit, where that is all that it takes."""
+        return self._plans is not None and self.sends_alone and saved_alone(self)
 
     def _refuse_within_a_flush(self) -> None:
         if self.within_flush:

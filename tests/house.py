@@ -73,6 +73,7 @@ FLOORS = {
     "_eager": 3,
     "_explain": 3,
     "_found": 3,
+    "_planned": 3,
     "_reading": 3,
     "_records": 3,
     "_rows": 3,

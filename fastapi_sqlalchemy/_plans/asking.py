@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BindParameter, Dialect, orm, select
+from sqlalchemy.engine import Result
 
 from fastapi_sqlalchemy._deletion import hiding, is_deleted
 from fastapi_sqlalchemy._types import AnySelect
 
 from . import mappings
 from .found import Known
-from .loaders import Load, loader_of, processors_of, value_loader
+from .loaders import Load, dict_loader, loader_of, processors_of, row_loader, value_loader
 from .plans import Plan, Plans
 from .statements import Refused, Statement
 from .steps import Key, Step
 
-__all__ = ["RECORDS", "UNKNOWN", "VALUE", "Shape", "compose"]
+__all__ = ["DICTS", "RECORDS", "ROWS", "UNKNOWN", "VALUE", "Shape", "compose"]
 
 Binds = list["BindParameter[Any] | None"]
 
@@ -99,6 +100,12 @@ class Shape(NamedTuple):
         found = plans.run(session, plan, key.values)
         return UNKNOWN if found is None else Known(found).one_or_none()
 
+    def learn(self, session: orm.Session, found: Result[Any]) -> None:
+        """What rows are like, from a result of SQLAlchemy's: a plan makes such rows."""
+        plans: Plans | None = getattr(session, "_plans", None)
+        if plans is not None and not isinstance(plan := self._plan(plans, session), str):
+            plan.learn(found)
+
     def obstacle(self, session: orm.Session) -> str | None:
         """Why SQLAlchemy has to look."""
         plans: Plans | None = getattr(session, "_plans", None)
@@ -141,14 +148,40 @@ def _records(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) ->
 
 
 def _value(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) -> Plan:
-    if (obstacle := mappings.obstacle(mapper)) is not None:
-        raise Refused(obstacle)
-
     def load(description: Sequence[Any]) -> Load:
         return value_loader(processors_of(statement.compiled, dialect, description))
 
     return Plan(statement, load, mapper)
 
 
+def _dicts(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) -> Plan:
+    names = _names(statement)
+
+    def load(description: Sequence[Any]) -> Load:
+        return dict_loader(names, processors_of(statement.compiled, dialect, description))
+
+    return Plan(statement, load, mapper)
+
+
+def _names(statement: Statement) -> list[str]:
+    names = [each["name"] for each in statement.source.column_descriptions]
+    if len(set(names)) < len(names):
+        raise Refused("two columns have the same name")
+    return names
+
+
+def _rows(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) -> Plan:
+    _names(statement)
+    plan: Plan
+
+    def load(description: Sequence[Any]) -> Load:
+        return row_loader(plan.row, processors_of(statement.compiled, dialect, description))
+
+    plan = Plan(statement, load, mapper, learns=True)
+    return plan
+
+
 RECORDS: Final[Kind] = _records
 VALUE: Final[Kind] = _value
+DICTS: Final[Kind] = _dicts
+ROWS: Final[Kind] = _rows

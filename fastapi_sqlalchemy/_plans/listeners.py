@@ -83,34 +83,52 @@ class OfPool:
         return False
 
 
+_READING: Final = (
+    *("after_begin", "after_transaction_create", "after_transaction_end", "do_orm_execute"),
+    "loaded_as_persistent",
+)
+_WRITING: Final = (
+    *("after_attach", "after_begin", "after_commit", "after_flush", "after_flush_postexec"),
+    *("after_soft_rollback", "after_transaction_create", "after_transaction_end"),
+    *("before_attach", "before_commit", "before_flush", "deleted_to_detached"),
+    *("pending_to_persistent", "persistent_to_deleted", "transient_to_pending"),
+)
+
+
 class OfSessions:
-    """Those who hear of the transactions of sessions, or of what these load.
+    """Those who hear of what sessions do.
 
     Args:
         kind: The class of the sessions.
+        names: Of the events.
     """
 
-    __slots__ = ("_kind", "_known", "_listeners")
+    __slots__ = ("_known", "_listeners", "_names")
 
-    _NAMES: Final = (
-        *("after_begin", "after_transaction_create", "after_transaction_end", "do_orm_execute"),
-        "loaded_as_persistent",
-    )
-
-    def __init__(self, kind: type[orm.Session]) -> None:
+    def __init__(self, kind: type[orm.Session], names: tuple[str, ...]) -> None:
         dispatch: Any = kind.dispatch
         of_kind = dispatch._for_class(kind)
-        self._listeners = tuple(getattr(of_kind, name).parent_listeners for name in self._NAMES)
+        self._names = names
+        self._listeners = tuple(getattr(of_kind, name).parent_listeners for name in names)
         self._known = -1
+
+    @classmethod
+    def reading(cls, kind: type[orm.Session]) -> OfSessions:
+        """Those who hear of transactions that only read, and of what is loaded."""
+        return cls(kind, _READING)
+
+    @classmethod
+    def writing(cls, kind: type[orm.Session]) -> OfSessions:
+        """Those who hear of transactions that write, and of what is written."""
+        return cls(kind, _WRITING)
 
     def any(self, session: orm.Session) -> bool:
         """Whether there are."""
-        a, b, c, d, e = self._listeners
-        number = len(a) + len(b) + len(c) + len(d) + len(e)
+        number = sum(map(len, self._listeners))
         if number != self._known:
             if any(_is_foreign(each) for each in self._listeners):
                 return True
             self._known = number
         if "dispatch" not in session.__dict__:  # nobody has asked for its own
             return False
-        return any(_is_foreign(getattr(session.dispatch, name)) for name in self._NAMES)
+        return any(_is_foreign(getattr(session.dispatch, name)) for name in self._names)

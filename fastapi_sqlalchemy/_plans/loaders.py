@@ -20,7 +20,14 @@ from fastapi_sqlalchemy._deletion import hiding
 
 from .statements import Refused
 
-__all__ = ["Load", "loader_of", "processors_of", "value_loader"]
+__all__ = [
+    "Load",
+    "dict_loader",
+    "loader_of",
+    "processors_of",
+    "row_loader",
+    "value_loader",
+]
 
 Load = Callable[[Sequence[Any], Any], list[Any]]
 """From the rows of a statement, and the session, to what they are."""
@@ -150,4 +157,34 @@ def value_loader(processors: Sequence[Callable[[Any], Any] | None]) -> Load:
     def load(rows: Sequence[Any], _: Any) -> list[Any]:
         return [row[0] if process is None else process(row[0]) for row in rows]
 
+    return load
+
+
+def dict_loader(names: Sequence[str], processors: Sequence[Any]) -> Load:
+    """The function for rows that become dicts by the names of their columns."""
+    row, values, known = _row(processors)
+    pairs = ", ".join(f"{name!r}: {value}" for name, value in zip(names, values, strict=True))
+    return _written(f"[{{{pairs}}} for {row} in rows]", known)
+
+
+def row_loader(make: Callable[[Any], Any] | None, processors: Sequence[Any]) -> Load:
+    """The function for rows that become those of SQLAlchemy."""
+    row, values, known = _row(processors)
+    known["make"] = make
+    if not any(processors):
+        return _written("[*map(make, rows)]", known)
+    made = "".join(f"{value}, " for value in values)
+    return _written(f"[make(({made})) for {row} in rows]", known)
+
+
+def _row(processors: Sequence[Any]) -> tuple[str, list[str], dict[str, Any]]:
+    """What a row is unpacked into, what becomes of its values, and the names in that."""
+    row = "".join(f"v{number}, " for number in range(len(processors)))
+    values = [f"p{n}(v{n})" if each else f"v{n}" for n, each in enumerate(processors)]
+    return row, values, {f"p{n}": each for n, each in enumerate(processors) if each}
+
+
+def _written(body: str, names: dict[str, Any]) -> Load:
+    exec(f"def load(rows, session): return {body}", names)  # noqa: S102 - names, as literals
+    load: Load = names["load"]
     return load

@@ -7,14 +7,19 @@ on, sees the next statement.  The answers are words for `explain_plan()`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Engine, orm
+from sqlalchemy import Engine, Row, orm
+from sqlalchemy.engine import Result
+
+from fastapi_sqlalchemy._deletion import hiding
 
 from . import mappings, running
 from .listeners import OfSessions, OfStatements
 from .loaders import Load
 from .private import is_tested
+from .saving import Change, change_of, is_watched
 from .statements import Refused, Statement
 
 __all__ = ["Plan", "Plans"]
@@ -33,9 +38,10 @@ class Plan:
         load: Makes what reads the rows, once the driver has described them.
         mapper: That of the model it is about.
         records: Whether its rows become records.
+        learns: Whether it has to see a result of SQLAlchemy's before it is used.
     """
 
-    __slots__ = ("_make_load", "load", "mapper", "records", "statement")
+    __slots__ = ("_make_load", "load", "mapper", "records", "row", "statement", "waits")
 
     def __init__(
         self,
@@ -44,10 +50,20 @@ class Plan:
         mapper: orm.Mapper[Any],
         *,
         records: bool = False,
+        learns: bool = False,
     ) -> None:
         self.statement, self._make_load = statement, load
         self.mapper, self.records = mapper, records
         self.load: Load | None = None
+        self.row: Callable[[Any], Any] | None = None
+        """Makes a row of SQLAlchemy's, once that is known."""
+        self.waits = learns
+
+    def learn(self, found: Result[Any]) -> None:
+        """Make rows as this result does."""
+        metadata: Any = found._metadata
+        self.row = partial(Row, metadata, None, metadata._key_to_index)
+        self.waits = False
 
     def read(self, answer: running.Answer, session: Any) -> list[Any]:
         """What the rows are.
@@ -72,7 +88,9 @@ class Plans:
         self.engine, self._alone = engine, alone
         self._plans: dict[Any, Plan | str] = {}
         self._statements = OfStatements(engine)
-        self._sessions: OfSessions | None = None
+        self._changes: dict[Any, Change | str] = {}
+        self._reading: OfSessions | None = None
+        self._writing: OfSessions | None = None
         self._options: Any = None
         self._pool: Any = None
         self._lone: running.Lone | None = None
@@ -91,19 +109,24 @@ class Plans:
                 plan = make()
             except Refused as refusal:
                 plan = str(refusal)
-            while len(self._plans) >= MOST:
-                self._plans.pop(next(iter(self._plans)), None)
-            self._plans[key] = plan
+            _keep(self._plans, key, plan)
         return plan
 
     def obstacle(self, session: Any, plan: Plan) -> str | None:
         """What keeps a session from using a plan now."""
+        if self._reading is None:
+            self._reading = OfSessions.reading(type(session))
+        if self._reading.any(session):
+            return "somebody listens to the transactions or loads of sessions"
+        if plan.records and mappings.watched(plan.mapper):
+            return "somebody listens to the loading of records"
+        if session.sees_deleted or session.follows_deleted:
+            return "deleted records are loaded too"
+        return self._of_engine()
+
+    def _of_engine(self) -> str | None:
         if self._statements.any():
             return "somebody listens to the statements of the engine"
-        if self._sessions is None:
-            self._sessions = OfSessions(type(session))
-        if self._sessions.any(session):
-            return "somebody listens to the transactions or loads of sessions"
         engine = self.engine
         if engine._execution_options is not self._options:
             if not engine._execution_options.keys() <= running.OPTIONS:
@@ -114,11 +137,39 @@ class Plans:
                 return "the engine has a pool of another kind"
             self._pool = engine.pool
             self._lone = running.Lone(engine.pool) if self._alone else None
-        if session.sees_deleted or session.follows_deleted:
-            return "deleted records are loaded too"
-        if plan.records and mappings.watched(plan.mapper):
-            return "somebody listens to the loading of records"
         return None
+
+    def change(
+        self, session: Any, verb: str, mapper: orm.Mapper[Any], names: tuple[str, ...]
+    ) -> Change | None:
+        """The statement for one record, where one is all that it takes."""
+        key = (verb, mapper.class_, bool(hiding(mapper)), *names)
+        change = self._changes.get(key)
+        if change is None:
+            try:
+                change = change_of(verb, mapper, names, self.engine.dialect)
+            except Refused as refusal:
+                change = str(refusal)
+            _keep(self._changes, key, change)
+        if self._writing is None:
+            self._writing = OfSessions.writing(type(session))
+        if isinstance(change, str) or self._writing.any(session) or is_watched(mapper):
+            return None
+        return change if self._of_engine() is None else None
+
+    def send(self, session: Any, change: Change, values: tuple[Any, ...]) -> running.Sent | None:
+        """Send a statement alone; None where SQLAlchemy has to.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused the statement.
+        """
+        if self._lone is None:
+            return None
+        try:
+            parameters = change.make(values)
+        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
+            return None
+        return self._lone.send(session, change.sql, parameters, returns=change.returns)
 
     def run(self, session: Any, plan: Plan, values: tuple[Any, ...]) -> list[Any] | None:
         """Read what the plan's statement finds; None where SQLAlchemy has to.
@@ -127,6 +178,8 @@ class Plans:
             sqlalchemy.exc.DBAPIError: The database refused the statement.
         """
         statement = plan.statement
+        if plan.waits:
+            return None
         try:
             parameters = statement.make(values)
         except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
@@ -143,3 +196,9 @@ class Plans:
             return plan.read(answer, session)
         except Refused:
             return None
+
+
+def _keep(plans: dict[Any, Any], key: Any, plan: Any) -> None:
+    while len(plans) >= MOST:
+        plans.pop(next(iter(plans)), None)
+    plans[key] = plan

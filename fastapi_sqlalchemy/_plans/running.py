@@ -20,7 +20,7 @@ from fastapi_sqlalchemy.pool import LendingPool
 
 from .listeners import OfPool
 
-__all__ = ["OPTIONS", "Answer", "Lone", "is_known", "within"]
+__all__ = ["OPTIONS", "Answer", "Lone", "Sent", "is_known", "within"]
 
 OPTIONS: Final = frozenset(
     {
@@ -37,6 +37,16 @@ class Answer(NamedTuple):
     rows: Sequence[Any]
     description: Sequence[Any] | None
     """Of the columns, where it was asked for."""
+
+
+class Sent(NamedTuple):
+    """What became of a change."""
+
+    rows: int
+    """How many it found."""
+
+    key: Any
+    """What the database gave a new row, where it did."""
 
 
 def is_known(pool: Pool) -> bool:
@@ -109,7 +119,55 @@ class Lone:
         self._recycles = pool._recycle > -1
 
     def run(self, session: Any, sql: str, parameters: Any, *, describe: bool) -> Answer | None:
-        """Run one; None where there is no idle connection that can be used as it is."""
+        """Ask with one; None where there is no idle connection that can be used as it is."""
+        if (record := self._take()) is None:
+            return None
+        cursor, sent = None, sql
+        session._lone = record
+        try:
+            cursor = record.dbapi_connection.cursor()
+            cursor.execute(sql, parameters)
+            sent = ""
+            answer = Answer(cursor.fetchall(), cursor.description if describe else None)
+            cursor.close()
+        except BaseException as error:
+            _fail(session.get_bind(), self._pool, record, error, sent, parameters, cursor)
+        finally:
+            session._lone = None
+        self._pool._do_return_conn(record)
+        return answer
+
+    def send(self, session: Any, sql: str, parameters: Any, *, returns: bool) -> Sent | None:
+        """Change rows with one, as a transaction of its own; None as for `run`.
+
+        Args:
+            session: Whose statement it is.
+            sql: The statement.
+            parameters: Its values.
+            returns: Whether it returns the key that the database gave.
+        """
+        if (record := self._take()) is None:
+            return None
+        cursor, sent = None, sql
+        session._lone = record
+        try:
+            connection = record.dbapi_connection
+            cursor = connection.cursor()
+            cursor.execute(sql, parameters)
+            key = cursor.fetchone()[0] if returns else getattr(cursor, "lastrowid", None)
+            answer = Sent(cursor.rowcount if not returns else 1, key)
+            cursor.close()
+            sent = ""
+            self._pool._dialect.do_commit(connection)
+        except BaseException as error:
+            _fail(session.get_bind(), self._pool, record, error, sent, parameters, cursor)
+        finally:
+            session._lone = None
+        self._pool._do_return_conn(record)
+        return answer
+
+    def _take(self) -> Any:
+        """An idle connection of the pool, if it can be used as it is."""
         pool = self._pool
         if self._recycles or self._listeners.any():
             return None
@@ -125,20 +183,7 @@ class Lone:
         ):
             pool._do_return_conn(record)  # SQLAlchemy sees to it
             return None
-        cursor, sent = None, sql
-        session._lone = record
-        try:
-            cursor = connection.cursor()
-            cursor.execute(sql, parameters)
-            sent = ""
-            answer = Answer(cursor.fetchall(), cursor.description if describe else None)
-            cursor.close()
-        except BaseException as error:
-            _fail(session.get_bind(), pool, record, error, sent, parameters, cursor)
-        finally:
-            session._lone = None
-        pool._do_return_conn(record)
-        return answer
+        return record
 
 
 def _answers(pool: Any, connection: Any) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Dialect
 from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.sql.compiler import SQLCompiler
 
-__all__ = ["Refused", "Statement"]
+__all__ = ["Refused", "Statement", "make_of"]
 
 Make = Callable[[tuple[Any, ...]], Any]
 """From the values of a chain to the parameters of a cursor."""
@@ -32,7 +32,7 @@ class Statement:
         Refused: It is not SQL alone that its values decide.
     """
 
-    __slots__ = ("compiled", "make", "sql")
+    __slots__ = ("compiled", "make", "source", "sql")
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Statement:
             raise Refused("values become part of the SQL, as those of `in_()` do")
         if dialect.bind_typing is BindTyping.SETINPUTSIZES:
             raise Refused("the driver is told the types of values apart")
-        self.compiled = compiled
+        self.source, self.compiled = statement, compiled
         self.sql: str = compiled.string
-        self.make = _maker(compiled, _places(compiled, list(binds), values), len(values))
+        self.make = make_of(compiled, _places(compiled, list(binds), values), len(values))
 
 
 def _places(
@@ -73,7 +73,7 @@ def _places(
     return places
 
 
-def _maker(compiled: SQLCompiler, places: dict[str, int], number: int) -> Make:
+def make_of(compiled: SQLCompiler, places: dict[str, int], number: int) -> Make:
     """A function written for these places: the fewest steps between a value and the driver."""
     constants = compiled.construct_params(escape_names=False, _check=False)
     process: Any = compiled._bind_processors

@@ -16,9 +16,19 @@ from sqlalchemy import BindParameter, ColumnElement, inspect, orm
 
 from fastapi_sqlalchemy._types import AnySelect
 
-__all__ = ["Attributes", "Clauses", "Equal", "Key", "Limit", "Offset", "Step", "are_expressions"]
+__all__ = [
+    "PLAIN",
+    "Attributes",
+    "Clauses",
+    "Equal",
+    "Key",
+    "Limit",
+    "Offset",
+    "Step",
+    "are_expressions",
+]
 
-_PLAIN: Final = frozenset(
+PLAIN: Final = frozenset(
     {int, str, float, bytes, datetime, date, time, timedelta, Decimal, UUID, bool, type(None)}
 )
 """Types of which alone it depends what a comparison with a value becomes."""
@@ -37,6 +47,7 @@ class Step(Protocol):
     @property
     def values(self) -> tuple[Any, ...]:
         """What is bound."""
+        ...
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         """The statement after this call, and where its values are."""
@@ -65,7 +76,7 @@ class Equal:
         """The step, where it depends on the types of the values alone what it becomes."""
         columns = _columns_of(model)
         for name, value in eq.items():
-            if name not in columns or type(value) not in _PLAIN:
+            if name not in columns or type(value) not in PLAIN:
                 return None
         return cls(model, eq)
 
@@ -125,7 +136,7 @@ class Key:
         if len(values) != len(mapper.primary_key):
             return None
         for value in values:
-            if value is None or type(value) not in _PLAIN:
+            if value is None or type(value) not in PLAIN:
                 return None
         return cls(mapper, values)
 

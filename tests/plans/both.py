@@ -27,7 +27,7 @@ def seen_in(record: Any) -> Any:
     present = {key: value for key, value in state.dict.items() if key != "_sa_instance_state"}
     return {
         "model": type(record),
-        "values": {key: (type(value), repr(value)) for key, value in present.items()},
+        "values": {key: (type(value).__qualname__, repr(value)) for key, value in present.items()},
         "identity": state.identity,
         "key": state.key,
         "lives": (state.persistent, state.pending, state.detached, state.transient),

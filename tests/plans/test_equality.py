@@ -182,6 +182,17 @@ def test_a_chain_finds_the_same_on_both_paths(address: str, data: st.DataObject)
                 return getattr(refine(model, calls, some), terminal)()
 
             assert_equal_on_both_paths(db, ask)
+        some_columns = [getattr(model, name) for name in names[:3]]
+        for terminal in ("rows", "dicts"):
+
+            def ask_rows(terminal: str = terminal) -> Any:
+                return getattr(refine(model, calls, some), terminal)(*some_columns)
+
+            assert_equal_on_both_paths(db, ask_rows)
+        assert_equal_on_both_paths(db, lambda: refine(model, calls, some).pluck(some_columns[0]))
+        page = model.query.order_by(some_columns[0])
+        assert_equal_on_both_paths(db, lambda: page.paginate(2, 1).items)
+        assert_equal_on_both_paths(db, lambda: page.paginate(1, 2).total)
         ident = tuple(values[0][name] for name in keys) if values else (0,) * len(keys)
         assert_equal_on_both_paths(db, lambda: model.query.get(ident))
         assert_equal_on_both_paths(db, lambda: model.get(ident[0] if len(ident) == 1 else ident))
