@@ -128,12 +128,12 @@ class UnitOfWork(orm.Session):
 
     @property
     def sends_alone(self) -> bool:
-        """Whether one statement may be a transaction: it is not known how one ended on a loop."""
+        """Whether what is stored now may be one statement, and that a transaction."""
         transaction = self._transaction
         if transaction is not None and (transaction.parent or transaction._connections):
             return False
         ordinary = self._hold_warning is None and not self.expire_on_commit
-        return ordinary and self.block is None and self.home.attributes_load
+        return ordinary and self.block is None
 
     @property
     def drops_statements(self) -> bool:

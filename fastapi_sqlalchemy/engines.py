@@ -289,7 +289,7 @@ class Engines:
             drivers.name_connect_errors(engine.sync_engine)
         if autocommit.applies(self._async_url, self._options):
             autocommit.begin_explicitly(engine.sync_engine)
-        if engine.dialect.driver == "psycopg_async":
+        if engine.dialect.driver == "psycopg":
             _ping.ask_seldom(engine.sync_engine)
         return engine
 

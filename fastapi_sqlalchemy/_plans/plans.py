@@ -27,7 +27,7 @@ __all__ = ["Plan", "Plans"]
 MOST: Final = 1000
 """Plans that an engine keeps; then the oldest ones go."""
 
-_DRIVERS: Final = frozenset({"pysqlite", "psycopg", "psycopg_async", "asyncpg"})
+_DRIVERS: Final = frozenset({"pysqlite", "psycopg", "asyncpg"})
 
 
 class Plan:
