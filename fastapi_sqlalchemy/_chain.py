@@ -503,6 +503,16 @@ class Chain(Generic[T]):
     def _count_of(self, rows: AnySelect) -> Select[int]:
         return self._around(select(func.count()).select_from(rows.subquery()))
 
+    def _has_own_criteria(self) -> bool:
+        """Whether no criterion can be about another model: to ask the statement is slow."""
+        return self._steps is not None and not any(isinstance(s, Clauses) for s in self._steps)
+
+    def _is_of_one_table(self) -> bool:
+        """Whether it is known, without the statement, that FROM is the model's table."""
+        mapper = mapper_of(self._model)
+        one = mapper.inherits is None and mapper.polymorphic_on is None
+        return one and self._has_own_criteria() and mapper.persist_selectable is mapper.local_table
+
     def _around(self, statement: S) -> S:
         """A statement around this one, with the execution options of this one."""
         return statement.execution_options(**self._statement.get_execution_options())

@@ -10,14 +10,24 @@ from __future__ import annotations
 import select
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Dialect, Engine
 
-__all__ = ["ask_seldom"]
+__all__ = ["ask_seldom", "is_trusted"]
 
 TRUSTED: Final = 1.0
 """Seconds for which a connection that was in use is taken to live, if its socket is silent."""
+
+
+_trusts: weakref.WeakKeyDictionary[Dialect, Callable[[Any], bool]] = weakref.WeakKeyDictionary()
+
+
+def is_trusted(dialect: Dialect, driver: Any) -> bool:
+    """Whether a driver's connection lives for all that can be told without asking the server."""
+    trusts = _trusts.get(dialect)
+    return trusts is not None and trusts(driver)
 
 
 def ask_seldom(engine: Engine) -> None:
@@ -28,17 +38,25 @@ def ask_seldom(engine: Engine) -> None:
     ask = dialect.do_ping
     asked: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
-    def ping(connection: Any) -> bool:
-        driver = dialect.get_driver_connection(connection)
+    def trusts(driver: Any) -> bool:
         now = time.monotonic()
         before = asked.get(driver)
+        if before is None or now - before >= TRUSTED or not _is_silent(driver):
+            return False
         asked[driver] = now
-        if before is not None and now - before < TRUSTED and _is_silent(driver):
+        return True
+
+    def ping(connection: Any) -> bool:
+        driver = dialect.get_driver_connection(connection)
+        if trusts(driver):
             return True
         answers: bool = ask(connection)
+        if answers:
+            asked[driver] = time.monotonic()
         return answers
 
     dialect.do_ping = ping
+    _trusts[dialect] = trusts
 
 
 def _is_silent(driver: Any) -> bool:

@@ -49,4 +49,4 @@ class Planned(Chain[T]):
             found = None if shape is None else shape.answer(session)
             return session.scalars(make()).one() if found is None else found[0]
 
-        return Read(ask)
+        return Read(ask, shape, lambda found: found[0])

@@ -275,7 +275,7 @@ class Reading(Planned[T]):
 
     def _exists(self) -> Read[bool]:
         found = self._value("exists", lambda: self._around(select(self._present().exists())))
-        return Read(lambda session: bool(found.ask(session)))
+        return found.then(bool)
 
     def _present(self) -> AnySelect:
         """A statement that has a row where this one has."""

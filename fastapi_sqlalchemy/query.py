@@ -22,9 +22,9 @@ from typing_extensions import override
 from ._deletion import WITH_DELETED
 from ._names import mapper_of
 from ._operations import Read
-from ._plans.asking import RECORDS, UNKNOWN, Shape
+from ._plans.asking import RECORDS, Shape
 from ._plans.found import Known
-from ._plans.steps import Clauses, Key
+from ._plans.steps import Key
 from ._reading import Found
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
@@ -138,7 +138,7 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
                 return read(session.scalars(self.statement).unique())
             return read(Known(found))
 
-        return Read(ask)
+        return Read(ask, shape, lambda found: read(Known(found)))
 
     @override
     def _shape_of_all(self) -> Shape | None:
@@ -196,15 +196,17 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         key = Key.of(self._model, ident) if self._steps == () else None
         shape = None if key is None else Shape.of_key(self._model, key)
 
+        def one_of(found: list[T]) -> T | None:
+            return Known(found).one_or_none()
+
         def ask(session: orm.Session) -> T | None:
-            if shape is not None and key is not None:
-                found: T | None = shape.look_up(session, key)
-                if found is not UNKNOWN:
-                    return found
+            found = None if shape is None else shape.answer(session)
+            if found is not None:
+                return one_of(found)
             options = self._statement.get_execution_options()
             return session.get(self._model, ident, options=self._options, execution_options=options)
 
-        return Read(ask)
+        return Read(ask, shape, one_of)
 
     def _is_plain(self) -> bool:
         if self._steps == ():
@@ -294,7 +296,7 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
 
     def _has_several_froms(self) -> bool:
         """Whether criteria bring further tables into FROM: a join without the word."""
-        if self._steps is not None and not any(isinstance(each, Clauses) for each in self._steps):
+        if self._has_own_criteria():
             return False
         where = self._statement.whereclause
         own = frozenset(mapper_of(self._model).tables)

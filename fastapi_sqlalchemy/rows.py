@@ -447,7 +447,7 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
             # as SQLAlchemy's own query does: rows with a record in them come each once
             return read(found.unique() if _has_records(self.statement) else found)
 
-        return Read(ask)
+        return Read(ask, shape, lambda found: read(Known(found)))
 
     @override
     def _shape_of_all(self) -> Shape | None:
@@ -485,7 +485,7 @@ def _by(shape: Shape, plain: Read[list[V]]) -> Read[list[V]]:
         found = shape.answer(session)
         return plain.ask(session) if found is None else found
 
-    return Read(ask)
+    return Read(ask, shape, lambda found: found)
 
 
 def _only(statement: AnySelect, *columns: Any) -> AnySelect:

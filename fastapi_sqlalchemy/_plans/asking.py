@@ -12,13 +12,12 @@ from fastapi_sqlalchemy._deletion import hiding, is_deleted
 from fastapi_sqlalchemy._types import AnySelect
 
 from . import mappings
-from .found import Known
 from .loaders import Load, dict_loader, loader_of, processors_of, row_loader, value_loader
 from .plans import Plan, Plans
 from .statements import Refused, Statement
 from .steps import Key, Step
 
-__all__ = ["DICTS", "RECORDS", "ROWS", "UNKNOWN", "VALUE", "Shape", "compose"]
+__all__ = ["DICTS", "RECORDS", "ROWS", "VALUE", "Shape", "compose"]
 
 Binds = list["BindParameter[Any] | None"]
 
@@ -34,10 +33,6 @@ def compose(model: type[Any], steps: tuple[Step, ...]) -> tuple[AnySelect, Binds
         statement, own = step.apply(statement)
         binds += own
     return statement, binds
-
-
-UNKNOWN: Final = object()
-"""In place of what only SQLAlchemy can tell."""
 
 
 class Shape(NamedTuple):
@@ -58,11 +53,14 @@ class Shape(NamedTuple):
     compose: Callable[[], tuple[AnySelect, Binds]]
     """The statement of the terminal."""
 
+    ident: Key | None = None
+    """What is looked for by the primary key alone: the session may have it."""
+
     @classmethod
     def of_key(cls, model: type[Any], key: Key) -> Shape:
         """That of `get()`."""
         steps = (key,)
-        return cls(model, steps, RECORDS, "get", lambda: compose(model, steps))
+        return cls(model, steps, RECORDS, "get", lambda: compose(model, steps), key)
 
     def key(self) -> tuple[Any, ...] | None:
         """What all statements have in common that one plan serves; None is not known."""
@@ -82,23 +80,23 @@ class Shape(NamedTuple):
         if plans is None:
             return None
         found = self._plan(plans, session)
-        return None if isinstance(found, str) else plans.run(session, found, self._values())
+        if isinstance(found, str):
+            return None
+        if self.ident is not None and (record := session.identity_map.get(self.ident.identity)):
+            return None if _is_unsure(record) else [record]
+        return plans.run(session, found, self._values())
 
-    def look_up(self, session: Any, key: Key) -> Any:
-        """The record with a key, or None; `UNKNOWN` where SQLAlchemy has to look.
-
-        Raises:
-            sqlalchemy.exc.DBAPIError: The database refused the statement.
-        """
+    async def aanswer(self, session: orm.Session) -> list[Any] | None:
+        """The same, of a lone read whose driver can be awaited; None where it is to be `answer`."""
         plans: Plans | None = getattr(session, "_plans", None)
-        if plans is None or isinstance(plan := self._plan(plans, session), str):
-            return UNKNOWN
-        record = session.identity_map.get(key.identity)
-        if record is not None:
-            unsure = record._sa_instance_state.expired or is_deleted(record)
-            return UNKNOWN if unsure else record
-        found = plans.run(session, plan, key.values)
-        return UNKNOWN if found is None else Known(found).one_or_none()
+        if plans is None:
+            return None
+        found = self._plan(plans, session)
+        if isinstance(found, str):
+            return None
+        if self.ident is not None and (record := session.identity_map.get(self.ident.identity)):
+            return None if _is_unsure(record) else [record]
+        return await plans.arun(session, found, self._values())
 
     def learn(self, session: orm.Session, found: Result[Any]) -> None:
         """What rows are like, from a result of SQLAlchemy's: a plan makes such rows."""
@@ -134,6 +132,11 @@ class Shape(NamedTuple):
             composed = composed.options(*options)
         dialect = plans.engine.dialect
         return self.kind(mapper, Statement(composed, dialect, binds, self._values()), dialect)
+
+
+def _is_unsure(record: Any) -> bool:
+    """Whether SQLAlchemy asks the database although the session has the record."""
+    return bool(record._sa_instance_state.expired) or is_deleted(record)
 
 
 def _records(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) -> Plan:

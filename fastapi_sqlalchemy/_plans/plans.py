@@ -157,6 +157,19 @@ class Plans:
             return None
         return change if self._of_engine() is None else None
 
+    async def arun(self, session: Any, plan: Plan, values: tuple[Any, ...]) -> list[Any] | None:
+        """What `run` gives, of a lone read over psycopg; None where it has to be `run`."""
+        statement = plan.statement
+        if self._lone is None or plan.waits or self.engine.dialect.driver != "psycopg":
+            return None
+        try:
+            parameters = statement.make(values)
+        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
+            return None
+        describe = plan.load is None
+        answer = await self._lone.arun(session, statement.sql, parameters, describe=describe)
+        return None if answer is None else _read(plan, answer, session)
+
     def send(self, session: Any, change: Change, values: tuple[Any, ...]) -> running.Sent | None:
         """Send a statement alone; None where SQLAlchemy has to.
 
@@ -190,12 +203,14 @@ class Plans:
             answer = self._lone.run(session, statement.sql, parameters, describe=describe)
         if answer is None:
             answer = session.ask_within(statement.sql, parameters, describe=describe)
-        if answer is None:
-            return None
-        try:
-            return plan.read(answer, session)
-        except Refused:
-            return None
+        return None if answer is None else _read(plan, answer, session)
+
+
+def _read(plan: Plan, answer: running.Answer, session: Any) -> list[Any] | None:
+    try:
+        return plan.read(answer, session)
+    except Refused:
+        return None
 
 
 def _keep(plans: dict[Any, Any], key: Any, plan: Any) -> None:

@@ -13,9 +13,11 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Engine, Pool, QueuePool
 from sqlalchemy.pool.base import _ConnectionFairy as Fairy
+from sqlalchemy.util.concurrency import greenlet_spawn
 from sqlalchemy.util.queue import Empty
 
 from fastapi_sqlalchemy import autocommit, sqlite
+from fastapi_sqlalchemy._ping import is_trusted
 from fastapi_sqlalchemy.pool import LendingPool
 
 from .listeners import OfPool
@@ -137,6 +139,32 @@ class Lone:
         self._pool._do_return_conn(record)
         return answer
 
+    async def arun(
+        self, session: Any, sql: str, parameters: Any, *, describe: bool
+    ) -> Answer | None:
+        """The same as `run`, awaited on the driver itself, with no greenlet in between."""
+        if (record := self._take(awaited=True)) is None:
+            return None
+        cursor, sent = None, sql
+        session._lone = record
+        try:
+            cursor = record.driver_connection.cursor()
+            await cursor.execute(sql, parameters)
+            sent = ""
+            rows = await cursor.fetchall()
+            answer = Answer(rows, cursor.description if describe else None)
+            await cursor.close()
+        except BaseException as error:
+            # what SQLAlchemy does then may wait, for which it needs a greenlet
+            await greenlet_spawn(
+                _fail, session.get_bind(), self._pool, record, error, sent, parameters, None
+            )
+            raise
+        finally:
+            session._lone = None
+        self._pool._do_return_conn(record)
+        return answer
+
     def send(self, session: Any, sql: str, parameters: Any, *, returns: bool) -> Sent | None:
         """Change rows with one, as a transaction of its own; None as for `run`.
 
@@ -166,8 +194,12 @@ class Lone:
         self._pool._do_return_conn(record)
         return answer
 
-    def _take(self) -> Any:
-        """An idle connection of the pool, if it can be used as it is."""
+    def _take(self, *, awaited: bool = False) -> Any:
+        """An idle connection of the pool, if it can be used as it is.
+
+        Args:
+            awaited: Whether nothing may wait here for the server.
+        """
         pool = self._pool
         if self._recycles or self._listeners.any():
             return None
@@ -179,14 +211,16 @@ class Lone:
         if (
             connection is None
             or record._is_hard_or_soft_invalidated()
-            or (pool._pre_ping and not _answers(pool, connection))
+            or (pool._pre_ping and not _answers(pool, connection, awaited=awaited))
         ):
             pool._do_return_conn(record)  # SQLAlchemy sees to it
             return None
         return record
 
 
-def _answers(pool: Any, connection: Any) -> bool:
+def _answers(pool: Any, connection: Any, *, awaited: bool) -> bool:
+    if awaited:
+        return is_trusted(pool._dialect, pool._dialect.get_driver_connection(connection))
     try:
         return bool(pool._dialect._do_ping_w_event(connection))
     except pool._dialect.loaded_dbapi.Error:
