@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Select, func, orm, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import ColumnClause
 
 from ._deletion import WITH_DELETED, SoftDeletable, require_soft
 from ._names import check_criteria, column_named, mapper_of
@@ -504,12 +506,19 @@ class Chain(Generic[T]):
         return self._around(select(func.count()).select_from(rows.subquery()))
 
     def _has_own_criteria(self) -> bool:
-        """Whether no criterion can be about another model: to ask the statement is slow."""
-        return self._steps is not None and not any(isinstance(s, Clauses) for s in self._steps)
+        """Whether no criterion is about another table, for all that can be told at a glance."""
+        if self._steps is not None and not any(isinstance(s, Clauses) for s in self._steps):
+            return True
+        where = self._statement.whereclause
+        own = frozenset(mapper_of(self._model).tables)
+        parts = () if where is None else visitors.iterate(where)
+        return all(each.table in own for each in parts if isinstance(each, ColumnClause))
 
     def _is_of_one_table(self) -> bool:
         """Whether it is known, without the statement, that FROM is the model's table."""
         mapper = mapper_of(self._model)
+        if self._joined or mapper.class_ is not self._model:
+            return False
         one = mapper.inherits is None and mapper.polymorphic_on is None
         return one and self._has_own_criteria() and mapper.persist_selectable is mapper.local_table
 

@@ -15,8 +15,6 @@ from typing import Any, Self, cast
 from sqlalchemy import Select, exc, func, literal_column, orm, select, tuple_
 from sqlalchemy import union as union_of
 from sqlalchemy import union_all as union_all_of
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.expression import ColumnClause
 from typing_extensions import override
 
 from ._deletion import WITH_DELETED
@@ -297,12 +295,6 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
     def _has_several_froms(self) -> bool:
         """Whether criteria bring further tables into FROM: a join without the word."""
         if self._has_own_criteria():
-            return False
-        where = self._statement.whereclause
-        own = frozenset(mapper_of(self._model).tables)
-        parts = () if where is None else visitors.iterate(where)
-        columns = (each for each in parts if isinstance(each, ColumnClause))
-        if all(column.table in own for column in columns):
             return False
         # a table may also be that of a subquery; to ask the statement is exact, and slow
         return len(self._statement.get_final_froms()) > 1

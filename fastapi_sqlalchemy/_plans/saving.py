@@ -191,8 +191,19 @@ def _update(mapper: orm.Mapper[Any], names: tuple[str, ...], dialect: Dialect) -
     return Change(compiled, [*keys, *identity], values)
 
 
+def _is_indifferent(relation: orm.RelationshipProperty[Any]) -> bool:
+    """Whether a row can go without a look at what is related to it, if that is not loaded."""
+    if relation.viewonly:
+        return True
+    if relation.secondary is not None or relation.cascade.delete_orphan:
+        return False
+    if relation.direction is orm.RelationshipDirection.MANYTOONE:
+        return not relation.cascade.delete
+    return bool(relation.passive_deletes)
+
+
 def _delete(mapper: orm.Mapper[Any], _: tuple[str, ...], dialect: Dialect) -> Change:
-    if mapper.relationships:
+    if not all(_is_indifferent(each) for each in mapper.relationships):
         raise Refused("other records may depend on it")
     criterion, identity = _by_key(mapper)
     table: Any = mapper.local_table
@@ -249,7 +260,8 @@ def _changed(verb: str, state: Any) -> tuple[str, ...] | None:
     """The attributes that a statement is about; None where there is more than columns."""
     present, mapper = state.dict, state.mapper
     if verb == "delete":
-        return () if not state.expired_attributes else None
+        loaded = state.expired_attributes or any(n in mapper.relationships for n in present)
+        return None if loaded else ()
     columns = mapper.column_attrs
     if "_pending_mutations" in state.__dict__:
         return None

@@ -57,6 +57,7 @@ def shop_at(url: str, *, plans: bool) -> Shop:
         state: Mapped[str] = mapped_column(String(20), default="new")
         number: Mapped[int] = mapped_column(default=next_number)
         since: Mapped[date | None]
+        lines: Mapped[list["Line"]] = relationship(back_populates="item", passive_deletes="all")
 
     class Line(db.Base):  # type: ignore[name-defined, misc]  # a variable
         __tablename__ = "lines"
@@ -65,7 +66,7 @@ def shop_at(url: str, *, plans: bool) -> Shop:
         place: Mapped[int] = mapped_column(primary_key=True)
         text: Mapped[str | None] = mapped_column("what", String(20))
         item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"))
-        item: Mapped[Item | None] = relationship()
+        item: Mapped[Item | None] = relationship(back_populates="lines")
 
     class Part(db.Base):  # type: ignore[name-defined, misc]  # a variable
         __tablename__ = "parts"
@@ -144,6 +145,11 @@ def failing(act: Callable[[], Any]) -> None:
         act()
 
 
+def read(record: Any, name: str) -> Any:
+    getattr(record, name)
+    return record
+
+
 def change(record: Any, **values: Any) -> Any:
     for name, value in values.items():
         setattr(record, name, value)
@@ -204,6 +210,8 @@ ACTS: dict[str, Act] = {
     "save of nothing": lambda s: s.item.get_one(1).save(),
     "delete": lambda s: s.item.new(name="one").delete(),
     "delete of a loaded record": lambda s: s.item.get_one(1).delete(),
+    "delete of what has loaded others": lambda s: read(s.item.get_one(1), "lines").delete(),
+    "delete of a reference": lambda s: s.line.new(order=1, place=1, item_id=1).delete(),
     "delete of what is needed": lambda s: (
         s.line.new(order=1, place=1, item_id=1),
         s.item.get_one(1).delete(),
@@ -238,6 +246,8 @@ ALONE = {
     "update of what counts itself": set(),
     "save of what was set": {"update"},
     "delete": {"insert", "delete"},
+    "delete of what has loaded others": set(),
+    "delete of a reference": {"insert", "delete"},
     "save of two": set(),
     "without a commit": set(),
 }
