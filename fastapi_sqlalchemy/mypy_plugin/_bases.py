@@ -8,8 +8,9 @@ takes that place, and what mypy said of it is withdrawn.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from mypy.errorcodes import MISC, NAME_DEFINED, VALID_TYPE, ErrorCode
+from mypy.errorcodes import MISC, NAME_DEFINED, VALID_TYPE
 from mypy.errors import ErrorInfo
 from mypy.mro import MroError, calculate_mro
 from mypy.nodes import ClassDef, Expression, MemberExpr, NameExpr, TypeInfo, Var
@@ -17,11 +18,13 @@ from mypy.semanal import SemanticAnalyzer
 from mypy.server.trigger import make_trigger
 from mypy.types import Instance
 
-from ._databases import MODEL_CLASS, QUERY_CLASS, option_of
+from ._databases import MODEL_CLASS, QUERY_CLASS, names_of, option_of
 from ._fullnames import ACTIVE_RECORD, DATABASE, DECLARATIVE, METADATA
 from ._lookup import Names, class_of, dotted
 
 __all__ = ["complete_bases", "is_declarative"]
+
+_CODES: Final = frozenset(code.code for code in (MISC, NAME_DEFINED, VALID_TYPE))
 
 
 def complete_bases(cls: ClassDef, api: SemanticAnalyzer) -> None:
@@ -37,7 +40,7 @@ def complete_bases(cls: ClassDef, api: SemanticAnalyzer) -> None:
         return
     _replace(api, cls, found)
     for index in found:
-        _withdraw(api, cls.base_type_exprs[index])
+        _withdraw(api, cls.base_type_exprs[index], others=cls.info.fallback_to_any)
 
 
 def _bases(api: SemanticAnalyzer, info: TypeInfo, expr: Expression) -> list[Instance]:
@@ -55,10 +58,11 @@ def _bases(api: SemanticAnalyzer, info: TypeInfo, expr: Expression) -> list[Inst
     if database is None:
         return [base]
     if database.fullname != database.name:
-        api.add_plugin_dependency(make_trigger(database.fullname))
-    if (query_class := option_of(api, database, QUERY_CLASS)) is not None:
+        for name in names_of(database):
+            api.add_plugin_dependency(make_trigger(name))
+    if (query_class := option_of(api.modules, database, QUERY_CLASS, api.locals)) is not None:
         info.metadata.setdefault(METADATA, {})[QUERY_CLASS] = query_class.type.fullname
-    model_class = option_of(api, database, MODEL_CLASS)
+    model_class = option_of(api.modules, database, MODEL_CLASS, api.locals)
     if model_class is None or not model_class.type.mro:
         return [base]
     if any(model_class.type.has_base(name) for name in DECLARATIVE):
@@ -118,39 +122,30 @@ def _needed(bases: list[Instance]) -> Iterator[Instance]:
             yield base
 
 
-def _withdraw(api: SemanticAnalyzer, expr: Expression) -> None:
-    """Take back what mypy has said of a base, and what it has ignored for a comment's sake."""
+def _withdraw(api: SemanticAnalyzer, expr: Expression, *, others: bool) -> None:
+    """Take back what mypy has said of a base; `others` if of other bases of the class too."""
     parts = dotted(expr)
     assert parts is not None
     name, last = ".".join(parts), parts[-1]
-    messages: dict[str, ErrorCode] = {
-        f'Name "{name}" is not defined': NAME_DEFINED,
-        f'Class cannot subclass "{last}" (has type "Any")': MISC,
-        f'Invalid base class "{name}"': MISC,
-        'Class cannot subclass value of type "Any"': MISC,
+    messages = {
+        f'Name "{name}" is not defined',
+        f'Class cannot subclass "{last}" (has type "Any")',
+        f'Invalid base class "{name}"',
     }
     errors, file = api.errors, api.errors.file
-    reported = errors.error_info_map.get(file, [])
+    reported = errors.error_info_map.pop(file, [])
 
     def is_about_it(error: ErrorInfo) -> bool:
-        if error.parent_error is not None:
-            return is_about_it(error.parent_error)
-        if error.line != expr.line:
+        if (error.line, error.column) != (expr.line, expr.column):
             return False
-        return error.message in messages or (
-            error.code is VALID_TYPE and error.column == expr.column
-        )
+        return error.message in messages or error.code is VALID_TYPE or error.severity == "note"
 
-    withdrawn = [error for error in reported if is_about_it(error)]
-    if withdrawn:
-        errors.error_info_map[file] = [error for error in reported if error not in withdrawn]
-        for error in withdrawn:
-            if error.only_once:
-                errors.only_once_messages.discard(error.message)
-        if not errors.error_info_map[file]:
-            del errors.error_info_map[file]
-    if file in errors.used_ignored_lines:
-        used = errors.used_ignored_lines[file]
-        if expr.line in used:
-            codes = {code.code for code in messages.values()} | {VALID_TYPE.code}
-            used[expr.line] = [code for code in used[expr.line] if code not in codes]
+    kept = [error for error in reported if not is_about_it(error)]
+    if kept:
+        errors.error_info_map[file] = kept
+    for error in reported:
+        if error.only_once and error not in kept:
+            errors.only_once_messages.discard(error.message)
+    used = errors.used_ignored_lines.get(file, {})
+    if expr.line in used and not others:  # what is said of the body comes later
+        used[expr.line] = [code for code in used[expr.line] if code not in _CODES]

@@ -97,7 +97,7 @@ def _mapped(
 def _column_type(api: SemanticAnalyzer, call: CallExpr) -> Type:
     by_name = argument(call, "type_")
     typ = get_proper_type(python_type(api, positional(call) if by_name is None else [by_name]))
-    if isinstance(typ, AnyType) or not declares_nullable(api, call):
+    if isinstance(typ, AnyType) or not declares_nullable(call):
         return typ
     return UnionType.make_union([typ, NoneType()])
 

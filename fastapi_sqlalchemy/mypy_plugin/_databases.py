@@ -7,20 +7,35 @@ beside the variable, and so in mypy's cache too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mypy.nodes import GDEF, LDEF, MDEF, CallExpr, SymbolTableNode, TypeInfo, Var
-from mypy.plugin import DynamicClassDefContext
+from mypy.checker import TypeChecker
+from mypy.nodes import (
+    GDEF,
+    LDEF,
+    MDEF,
+    CallExpr,
+    MemberExpr,
+    MypyFile,
+    RefExpr,
+    SymbolTable,
+    SymbolTableNode,
+    TypeInfo,
+    Var,
+)
+from mypy.plugin import AttributeContext, DynamicClassDefContext
 from mypy.semanal import SemanticAnalyzer
-from mypy.types import Instance, get_proper_type
+from mypy.types import Instance, Type, TypeType, get_proper_type
 
 from ._lookup import Names, argument, class_of, instance_of
 
-__all__ = ["MODEL_CLASS", "QUERY_CLASS", "note_database", "option_of"]
+__all__ = ["MODEL_CLASS", "QUERY_CLASS", "given_base", "names_of", "note_database", "option_of"]
 
 MODEL_CLASS: Final = "model_class"
 QUERY_CLASS: Final = "query_class"
+
+Scopes = Sequence[SymbolTable | None]
 
 
 def note_database(info: TypeInfo) -> Callable[[DynamicClassDefContext], None]:
@@ -64,21 +79,49 @@ def _note_option(
     )
 
 
+def names_of(var: Var) -> list[str]:
+    """The full names of a variable and of the symbols beside it."""
+    options = (MODEL_CLASS, QUERY_CLASS)
+    return [var.fullname, *(f"{var.fullname}@{option}" for option in options)]
+
+
 def _beside(var: Var, option: str) -> str:
     return f"{var.name}@{option}"  # no name that a program can have
 
 
-def option_of(api: SemanticAnalyzer, var: Var, option: str) -> Instance | None:
-    """The class that the database in a variable was given."""
+def option_of(
+    modules: Mapping[str, MypyFile], var: Var, option: str, scopes: Scopes = ()
+) -> Instance | None:
+    """The class that the database in a variable was given.
+
+    Args:
+        modules: What mypy knows.
+        var: The variable.
+        option: The option of the database.
+        scopes: The names of the functions around.
+    """
     name = _beside(var, option)
+    tables = list(scopes)
     if var.info:
-        symbol = var.info.names.get(name)
-    elif var.fullname == var.name:
-        symbol = next((t[name] for t in reversed(api.locals) if t and name in t), None)
-    else:
-        module = api.modules.get(var.fullname.rpartition(".")[0])
-        symbol = None if module is None else module.names.get(name)
-    if symbol is None or not isinstance(symbol.node, Var):
-        return None
-    typ = get_proper_type(symbol.node.type)
-    return typ if isinstance(typ, Instance) else None
+        tables = [var.info.names]
+    elif var.fullname != var.name:
+        module = modules.get(var.fullname.rpartition(".")[0])
+        tables = [] if module is None else [module.names]
+    for table in reversed(tables):
+        if table is not None and name in table and isinstance(node := table[name].node, Var):
+            typ = get_proper_type(node.type)
+            return typ if isinstance(typ, Instance) else None
+    return None
+
+
+def given_base(context: AttributeContext) -> Type:
+    """The hook for `db.Base` as a value: the model class that the database was given."""
+    member = context.context
+    assert isinstance(context.api, TypeChecker)
+    if isinstance(member, MemberExpr) and isinstance(member.expr, RefExpr):
+        var = member.expr.node
+        if isinstance(var, Var):
+            given = option_of(context.api.modules, var, MODEL_CLASS)
+            if given is not None:
+                return TypeType(given)
+    return context.default_attr_type

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mypy.nodes import TypeInfo
 from mypy.plugin import (
+    AttributeContext,
     ClassDefContext,
     DynamicClassDefContext,
     FunctionSigContext,
@@ -13,12 +14,13 @@ from mypy.plugin import (
     Plugin,
 )
 from mypy.semanal import SemanticAnalyzer
-from mypy.types import FunctionLike
+from mypy.types import FunctionLike, Type
 
 from ._bases import complete_bases, is_declarative
 from ._columns import declare_columns
-from ._databases import note_database
-from ._fullnames import DATABASE, LIBRARIES
+from ._databases import given_base, note_database
+from ._fullnames import ACTIVE_RECORD, DATABASE, LIBRARIES, METADATA
+from ._queries import query_attribute
 from ._tables import note_tables
 from ._verbs import KINDS, VERBS, constructor, verb
 
@@ -58,6 +60,18 @@ class FastAPISQLAlchemyPlugin(Plugin):
         info = self._class(fullname)
         return None if info is None or not is_declarative(info) else constructor(info)
 
+    def get_class_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
+        """`User.query`."""
+        owner, _, name = fullname.rpartition(".")
+        if name != "query":
+            return None
+        info = self._class(owner)
+        return query_attribute if info is not None and info.has_base(ACTIVE_RECORD) else None
+
+    def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
+        """`db.Base` as a value."""
+        return given_base if fullname == f"{DATABASE}.Base" else None
+
     def _class(self, fullname: str) -> TypeInfo | None:
         symbol = self.lookup_fully_qualified(fullname)
         node = None if symbol is None else symbol.node
@@ -67,6 +81,7 @@ class FastAPISQLAlchemyPlugin(Plugin):
 def _prepare_class(context: ClassDefContext) -> None:
     api = context.api
     assert isinstance(api, SemanticAnalyzer)
+    context.cls.info.metadata.pop(METADATA, None)  # of an earlier pass
     complete_bases(context.cls, api)
-    note_tables(context.cls, api)
+    note_tables(context.cls)
     declare_columns(context.cls, api)

@@ -40,6 +40,7 @@ from mypy.types import (
     ProperType,
     TypeType,
     TypeVarType,
+    UnboundType,
     get_proper_type,
 )
 from mypy.typevars import fill_typevars_with_any
@@ -53,6 +54,7 @@ __all__ = [
     "instance_of",
     "positional",
     "statements",
+    "truth",
 ]
 
 
@@ -81,9 +83,7 @@ class Names:
         if not isinstance(expr, CallExpr):
             return self._type_of_symbol(self.symbol_of(expr))
         called = self.symbol_of(expr.callee)
-        if isinstance(called, TypeInfo):
-            return instance_of(called)
-        return _returned(called)
+        return instance_of(called) if isinstance(called, TypeInfo) else self._returned(called)
 
     def _member(self, symbol: SymbolTableNode, name: str) -> SymbolTableNode | None:
         node = symbol.node
@@ -99,7 +99,7 @@ class Names:
 
     def _type_of_symbol(self, node: SymbolNode | None) -> ProperType | None:
         if isinstance(node, Decorator) and node.func.is_property:
-            return _returned(node.func)
+            return self._returned(node.func)
         if isinstance(node, TypeAlias):
             return get_proper_type(node.target)
         if not isinstance(node, Var):
@@ -111,7 +111,27 @@ class Names:
             return typ
         self._asked.append(node)
         value = self.value_of(node)
-        return None if value is None else self.type_of(value)
+        typ = None if value is None else self.type_of(value)
+        self._asked.remove(node)
+        return typ
+
+    def _returned(self, function: SymbolNode | None) -> ProperType | None:
+        """What a function is declared to return."""
+        if isinstance(function, Decorator):
+            function = function.func
+        declared = get_proper_type(function.type) if isinstance(function, FuncDef) else None
+        if not isinstance(declared, CallableType):
+            return None
+        returned = get_proper_type(declared.ret_type)
+        if not isinstance(returned, UnboundType):
+            return returned
+        # of a function of this module mypy has only read what it returns
+        assert isinstance(function, FuncDef)
+        if not self._api.is_defined_in_current_module(function.fullname):
+            return None
+        symbol = self._api.lookup_qualified(returned.name, returned, suppress_errors=True)
+        node = None if symbol is None else symbol.node
+        return instance_of(node) if isinstance(node, TypeInfo) else None
 
     def value_of(self, var: Var) -> Expression | None:
         """What a variable without a type is set to, where that has a name or is a call."""
@@ -129,14 +149,6 @@ class Names:
                 ):
                     return statement.rvalue
         return None
-
-
-def _returned(function: SymbolNode | None) -> ProperType | None:
-    """What a function is declared to return."""
-    if isinstance(function, Decorator):
-        function = function.func
-    declared = get_proper_type(function.type) if isinstance(function, FuncDef) else None
-    return get_proper_type(declared.ret_type) if isinstance(declared, CallableType) else None
 
 
 def dotted(expr: Expression) -> list[str] | None:
@@ -184,6 +196,12 @@ def argument(call: CallExpr, name: str) -> Expression | None:
         if given == name:
             return value
     return None
+
+
+def truth(expr: Expression) -> bool | None:
+    """What `True` and `False` say, also before mypy has looked their names up."""
+    name = expr.name if isinstance(expr, NameExpr) else ""
+    return {"True": True, "False": False}.get(name)
 
 
 def positional(call: CallExpr) -> list[Expression]:

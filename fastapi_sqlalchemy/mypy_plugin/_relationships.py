@@ -23,7 +23,7 @@ from mypy.semanal import SemanticAnalyzer
 from mypy.types import Instance, NoneType, Type, UnionType
 
 from ._fullnames import MAPPED
-from ._lookup import Names, argument, positional, statements
+from ._lookup import Names, argument, positional, statements, truth
 from ._sqltypes import unknown
 from ._tables import keys_to
 
@@ -94,7 +94,7 @@ def _collected(api: SemanticAnalyzer, info: TypeInfo, call: CallExpr, one: Insta
         return api.named_type(name, [one]) if name in _COLLECTIONS else unknown()
     many = api.named_type("builtins.list", [one])
     uselist = argument(call, "uselist")
-    asked = None if uselist is None else api.parse_bool(uselist)
+    asked = None if uselist is None else truth(uselist)
     if asked is not None:
         return many if asked else UnionType.make_union([one, NoneType()])
     if argument(call, "secondary") is not None or len(positional(call)) > 1:

@@ -11,7 +11,7 @@ from mypy.semanal import SemanticAnalyzer
 from mypy.types import AnyType, Instance, Type, TypeOfAny, get_proper_type
 
 from ._fullnames import TYPE_ENGINE
-from ._lookup import Names, argument, class_of, instance_of
+from ._lookup import Names, argument, class_of, instance_of, truth
 
 __all__ = ["python_type", "unknown"]
 
@@ -61,7 +61,7 @@ def _float(api: SemanticAnalyzer, call: CallExpr | None) -> Type:
 
 def _number(api: SemanticAnalyzer, call: CallExpr | None, *, decimal: bool) -> Type:
     given = None if call is None else argument(call, "asdecimal")
-    asked = decimal if given is None else api.parse_bool(given)
+    asked = decimal if given is None else truth(given)
     if asked is None:
         return unknown()
     return _named(api, "decimal.Decimal" if asked else "builtins.float")
@@ -71,7 +71,7 @@ def _uuid(api: SemanticAnalyzer, call: CallExpr | None) -> Type:
     given = None if call is None else argument(call, "as_uuid")
     if given is None and call is not None and call.args and call.arg_names[0] is None:
         given = call.args[0]
-    asked = True if given is None else api.parse_bool(given)
+    asked = True if given is None else truth(given)
     if asked is None:
         return unknown()
     return _named(api, "uuid.UUID" if asked else "builtins.str")

@@ -17,17 +17,16 @@ from mypy.nodes import (
     StrExpr,
     TypeInfo,
 )
-from mypy.semanal import SemanticAnalyzer
 
 from ._fullnames import DECLARATIVE, METADATA
-from ._lookup import argument, dotted, positional, statements
+from ._lookup import argument, dotted, positional, statements, truth
 
 __all__ = ["backrefs_of", "declares_nullable", "is_abstract", "keys_to", "note_tables"]
 
 _FOREIGN_KEY: Final = "ForeignKey"
 
 
-def note_tables(cls: ClassDef, api: SemanticAnalyzer) -> None:
+def note_tables(cls: ClassDef) -> None:
     """Note the table of a class, where its columns refer to, and the backrefs it makes."""
     keys: list[list[Any]] = []
     backrefs: list[str] = []
@@ -41,11 +40,11 @@ def note_tables(cls: ClassDef, api: SemanticAnalyzer) -> None:
             value = value.expr
         if isinstance(value, CallExpr):
             backrefs += _backrefs(value)
-            keys += [[name, declares_nullable(api, value)] for name in _referred(value)]
+            keys += [[name, declares_nullable(value)] for name in _referred(value)]
         elif isinstance(target, NameExpr) and target.name == "__tablename__":
             table = value.value if isinstance(value, StrExpr) else None
         elif isinstance(target, NameExpr) and target.name == "__abstract__":
-            abstract = api.parse_bool(value) is not False
+            abstract = truth(value) is not False
     noted = {"table": table, "keys": keys, "backrefs": backrefs, "abstract": abstract}
     if noted := {key: value for key, value in noted.items() if value}:
         cls.info.metadata.setdefault(METADATA, {}).update(noted)
@@ -74,13 +73,13 @@ def _backrefs(call: CallExpr) -> list[str]:
     return [value.value] if isinstance(value, StrExpr) else []
 
 
-def declares_nullable(api: SemanticAnalyzer, call: CallExpr) -> bool:
+def declares_nullable(call: CallExpr) -> bool:
     """Whether a column that is made by this call may be NULL."""
     nullable = argument(call, "nullable")
     if nullable is not None:
-        return api.parse_bool(nullable) is not False
+        return truth(nullable) is not False
     key = argument(call, "primary_key")
-    if key is not None and api.parse_bool(key) is not False:
+    if key is not None and truth(key) is not False:
         return False
     # a column that counts by itself is NOT NULL
     made = [dotted(value.callee) for value in positional(call) if isinstance(value, CallExpr)]
