@@ -50,7 +50,7 @@ def _bases(api: SemanticAnalyzer, info: TypeInfo, expr: Expression) -> list[Inst
     if isinstance(node, TypeInfo):
         return []
     base = class_of(names.type_of(expr))
-    if base is None or not base.type.mro or not is_declarative(base.type):
+    if base is None or not is_declarative(base.type) or info in base.type.mro:
         return []
     if isinstance(node, Var) and node.fullname != node.name:
         api.add_plugin_dependency(make_trigger(node.fullname))
@@ -63,8 +63,10 @@ def _bases(api: SemanticAnalyzer, info: TypeInfo, expr: Expression) -> list[Inst
     if (query_class := option_of(api.modules, database, QUERY_CLASS, api.locals)) is not None:
         info.metadata.setdefault(METADATA, {})[QUERY_CLASS] = query_class.type.fullname
     model_class = option_of(api.modules, database, MODEL_CLASS, api.locals)
-    if model_class is None or not model_class.type.mro:
+    if model_class is None or not is_declarative(model_class.type):
         return [base]
+    if info in model_class.type.mro:  # its own ancestor
+        return []
     if any(model_class.type.has_base(name) for name in DECLARATIVE):
         return [model_class]
     declarative = api.named_type_or_none(DECLARATIVE[0])

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.interpreter import ROOT
+
 CONFIG = """\
 [mypy]
 plugins = {plugins}
@@ -14,6 +16,7 @@ show_error_context = false
 pretty = false
 hide_error_codes = true
 show_traceback = true
+mypy_path = {stubs}
 error_summary = false
 """
 PLUGIN = "fastapi_sqlalchemy.mypy_plugin"
@@ -46,7 +49,9 @@ class Checker:
         plugins: str = PLUGIN,
     ) -> None:
         self.folder = folder
-        (folder / "mypy.ini").write_text(CONFIG.format(strict=strict, plugins=plugins))
+        (folder / "mypy.ini").write_text(
+            CONFIG.format(strict=strict, plugins=plugins, stubs=ROOT / "stubs")
+        )
         if seed is not None:
             shutil.copytree(seed / ".mypy_cache", folder / ".mypy_cache")
 
@@ -66,7 +71,7 @@ class Checker:
         run = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
-            env={**os.environ, "MYPYPATH": "", "MYPY_FORCE_COLOR": "0"},
+            env={**os.environ, "MYPY_FORCE_COLOR": "0"},
             capture_output=True,
             text=True,
             check=False,
