@@ -1,5 +1,6 @@
 """What the project shows to its users is right under `mypy --strict` with the plugin."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from tests.documents import blocks
 from tests.interpreter import ROOT
 from tests.mypy_plugin.checking import PLUGIN, Checker
 
+PAGE = ROOT / "docs" / "typing.md"
 README = {
     block.code.partition("\n")[0].removeprefix("# "): block.code
     for block in blocks(ROOT / "README.md")
@@ -44,3 +46,20 @@ def test_pydantic_s_plugin_works_beside_it(tmp_path: Path) -> None:
         assert Checker(tmp_path, plugins=plugins).run("main.py") == (
             'main.py:13: error: Unexpected keyword argument "name" for "User"\n'
         )
+
+
+def test_the_page_about_the_plugin_says_what_mypy_says(tmp_path: Path, seed: Path) -> None:
+    source = "".join(block.code for block in blocks(PAGE) if block.language == "py")
+    (tmp_path / "page.py").write_text(source)
+    output = Checker(tmp_path, seed=seed).run("page.py")
+    lines = source.splitlines()
+    said = [line.removeprefix("page.py:").split(": ", 2) for line in output.splitlines()]
+    found = [f"{lines[int(n) - 1].partition('  # ')[0]}  # {_short(text)}" for n, _, text in said]
+    assert found == [line for line in lines if "  # " in line]
+
+
+def _short(text: str) -> str:
+    """A message as the page has it: types without their modules."""
+    if text.startswith("Revealed type is"):
+        return re.sub(r"\b\w+\.", "", text.split('"')[1])
+    return f"error: {text}"
