@@ -41,7 +41,7 @@ class FastAPISQLAlchemyPlugin(Plugin):
         self, fullname: str
     ) -> Callable[[ClassDefContext], None] | None:
         """`class User(db.Base)`, before its body is analysed."""
-        return None if fullname.startswith(LIBRARIES) else _prepare_class
+        return None if fullname.startswith(LIBRARIES) else self._prepare_class
 
     def get_method_signature_hook(
         self, fullname: str
@@ -77,11 +77,16 @@ class FastAPISQLAlchemyPlugin(Plugin):
         node = None if symbol is None else symbol.node
         return node if isinstance(node, TypeInfo) and node.mro else None
 
-
-def _prepare_class(context: ClassDefContext) -> None:
-    api = context.api
-    assert isinstance(api, SemanticAnalyzer)
-    context.cls.info.metadata.pop(METADATA, None)  # of an earlier pass
-    complete_bases(context.cls, api)
-    note_tables(context.cls)
-    declare_columns(context.cls, api)
+    def _prepare_class(self, context: ClassDefContext) -> None:
+        api = context.api
+        assert isinstance(api, SemanticAnalyzer)
+        context.cls.info.metadata.pop(METADATA, None)  # of an earlier pass
+        complete_bases(context.cls, api)
+        note_tables(context.cls, api)
+        declare_columns(context.cls, api)
+        # of the plugins mypy asks the first that answers, and this one answers for any class
+        plugins: list[Plugin] = getattr(api.plugin, "_plugins", [self])
+        for other in plugins[plugins.index(self) + 1 :]:
+            if (hook := other.get_customize_class_mro_hook(context.cls.fullname)) is not None:
+                hook(context)
+                return

@@ -40,9 +40,9 @@ from mypy.types import get_proper_type
 from ._fullnames import LIBRARIES, QUERY
 from ._lookup import behind, statements
 
-__all__ = ["is_unjoined"]
+__all__ = ["KEEPING", "is_unjoined"]
 
-_KEEPING: Final = frozenset(
+KEEPING: Final = frozenset(
     {
         "distinct",
         "eager",
@@ -89,7 +89,7 @@ class _Provenance:
             return isinstance(expr.node, Var) and self._is_of_chains(expr.node)
         if not isinstance(expr, CallExpr):
             return False
-        if isinstance(expr.callee, MemberExpr) and expr.callee.name in _KEEPING:
+        if isinstance(expr.callee, MemberExpr) and expr.callee.name in KEEPING:
             return self._is_ours(expr.callee) and self.is_unjoined(expr.callee.expr)
         return (
             isinstance(expr.callee, NameExpr | MemberExpr)

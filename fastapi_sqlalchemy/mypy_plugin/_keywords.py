@@ -36,13 +36,13 @@ from ._attributes import attributes_of
 from ._fullnames import EXPRESSION, LIBRARIES
 from ._tables import backrefs_of
 
-__all__ = ["compared", "constructed", "set_values", "with_keywords"]
+__all__ = ["Keywords", "compared", "constructed", "set_values", "with_keywords"]
 
-Names = Mapping[str, Type]
+Keywords = Mapping[str, Type]
 """The keywords that are taken, with the types of their values."""
 
 
-def compared(model: Instance) -> Names | None:
+def compared(model: Instance) -> Keywords | None:
     """What a query compares by keyword; None where not all of it is known."""
     attributes = attributes_of(model)
     if attributes is None:
@@ -50,13 +50,13 @@ def compared(model: Instance) -> Names | None:
     return {name: a.compared for name, a in attributes.items() if a.compared is not None}
 
 
-def set_values(model: Instance) -> Names | None:
+def set_values(model: Instance) -> Keywords | None:
     """What a record is given by keyword; None where not all of it is known."""
     attributes = attributes_of(model)
     return None if attributes is None else {name: a.value for name, a in attributes.items()}
 
 
-def constructed(model: Instance) -> Names | None:
+def constructed(model: Instance) -> Keywords | None:
     """What the constructor of a model takes by keyword; None where not all of it is known."""
     symbol = model.type.get("__init__")
     method = None if symbol is None else symbol.node
@@ -73,53 +73,48 @@ def constructed(model: Instance) -> Names | None:
 
 def with_keywords(
     signature: FunctionLike,
-    names: Names,
+    keywords: Keywords,
     *,
     checker: TypeChecker,
     call: Context,
     model: Instance,
     verb: str,
 ) -> FunctionLike:
-    """A signature that takes these keywords instead of any."""
+    """A signature that takes, of these keywords, those of a call instead of any."""
     if not isinstance(signature, CallableType) or ARG_STAR2 not in signature.arg_kinds:
         return signature
     _depend(checker, model.type)
     given = _given(checker, call)
     if given is None:
         return signature
-    names = dict(names)
-    unknown = [name for name in given if name not in names and name not in signature.arg_names]
-    if unknown:
-        _refuse(checker, call, verb, [n for n in unknown if n not in _backrefs(checker)], names)
-        # said in better words than mypy's, or a name that another model has given to this one
-        names |= dict.fromkeys(unknown, AnyType(TypeOfAny.special_form))
     last = signature.arg_kinds.index(ARG_STAR2)
+    named = [name for name in given if name not in signature.arg_names[:last]]
+    if unknown := [name for name in named if name not in keywords]:
+        _refuse(checker, call, verb, unknown, keywords)
+    # an unknown name has been told of, in better words than mypy's
+    types = [keywords.get(name, AnyType(TypeOfAny.special_form)) for name in named]
     expression = _expression(checker)
-    kinds, types = signature.arg_kinds[:last], signature.arg_types[:last]
-    arg_names = signature.arg_names[:last]
-    for name, typ in names.items():
-        if name not in arg_names:
-            kinds.append(ARG_NAMED_OPT)
-            types.append(_or_expression(typ, expression))
-            arg_names.append(name)
     return signature.copy_modified(
-        arg_types=types,
-        arg_kinds=kinds,
-        arg_names=arg_names,
+        arg_types=signature.arg_types[:last] + [_or(typ, expression) for typ in types],
+        arg_kinds=signature.arg_kinds[:last] + [ARG_NAMED_OPT] * len(named),
+        arg_names=[*signature.arg_names[:last], *named],
         name=verb,
         definition=None,  # else a note would say where `**eq` is
     )
 
 
 def _refuse(
-    checker: TypeChecker, call: Context, verb: str, unknown: list[str], names: Names
+    checker: TypeChecker, call: Context, verb: str, unknown: list[str], keywords: Keywords
 ) -> None:
+    """Say that names are unknown, except those that another model gives to this one."""
     method, _, owner = verb.partition(" of ")
     function = f' for "{method}" of "{owner}"' if owner else f' for "{method}"'
+    backrefs = _backrefs(checker)
     for name in unknown:
-        checker.msg.unexpected_keyword_argument_for_function(
-            function, name, call, matches=get_close_matches(name, names)
-        )
+        if name not in backrefs:
+            checker.msg.unexpected_keyword_argument_for_function(
+                function, name, call, matches=get_close_matches(name, keywords)
+            )
 
 
 def _given(checker: TypeChecker, call: Context) -> list[str] | None:
@@ -138,7 +133,7 @@ def _given(checker: TypeChecker, call: Context) -> list[str] | None:
     return given
 
 
-def _or_expression(typ: Type, expression: Type) -> Type:
+def _or(typ: Type, expression: Type) -> Type:
     proper = get_proper_type(typ)
     if isinstance(proper, AnyType):
         return typ

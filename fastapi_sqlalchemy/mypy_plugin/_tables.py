@@ -17,21 +17,24 @@ from mypy.nodes import (
     StrExpr,
     TypeInfo,
 )
+from mypy.semanal import SemanticAnalyzer
 
 from ._fullnames import DECLARATIVE, METADATA
-from ._lookup import argument, dotted, positional, statements, truth
+from ._lookup import Names, argument, dotted, positional, statements, truth
 
 __all__ = ["backrefs_of", "declares_nullable", "is_abstract", "keys_to", "note_tables"]
 
 _FOREIGN_KEY: Final = "ForeignKey"
 
 
-def note_tables(cls: ClassDef) -> None:
+def note_tables(cls: ClassDef, api: SemanticAnalyzer) -> None:
     """Note the table of a class, where its columns refer to, and the backrefs it makes."""
     keys: list[list[Any]] = []
     backrefs: list[str] = []
     table = None
-    abstract = any(base.type.fullname in DECLARATIVE for base in cls.info.bases)
+    # as it is written: for a database built on a class both become bases of each of its models
+    bases = (Names(api).symbol_of(expr) for expr in cls.base_type_exprs)
+    abstract = any(base is not None and base.fullname in DECLARATIVE for base in bases)
     for statement in statements(cls.defs.body):
         if not isinstance(statement, AssignmentStmt):
             continue

@@ -18,15 +18,15 @@ from mypy.types import (
 
 from ._fullnames import ACTIVE_RECORD, LIBRARIES, QUERY, REPOSITORY
 from ._joins import is_unjoined
-from ._keywords import Names, compared, constructed, set_values, with_keywords
+from ._keywords import Keywords, compared, constructed, set_values, with_keywords
 from ._lookup import behind, class_of
 
-__all__ = ["KINDS", "VERBS", "constructor", "verb"]
+__all__ = ["KINDS", "OF", "VERBS", "constructor", "verb"]
 
-Keywords = Callable[[Instance], Names | None]
+KeywordsOf = Callable[[Instance], Keywords | None]
 
 
-def _twins(verbs: dict[str, Keywords]) -> dict[str, Keywords]:
+def _twins(verbs: dict[str, KeywordsOf]) -> dict[str, KeywordsOf]:
     return verbs | {f"a{name}": keywords for name, keywords in verbs.items()}
 
 
@@ -57,12 +57,13 @@ _OF_REPOSITORIES: Final = _twins(
         "update": set_values,
     }
 )
-_OF: Final = {ACTIVE_RECORD: _OF_MODELS, QUERY: _OF_QUERIES, REPOSITORY: _OF_REPOSITORIES}
+OF: Final = {ACTIVE_RECORD: _OF_MODELS, QUERY: _OF_QUERIES, REPOSITORY: _OF_REPOSITORIES}
+"""The verbs with keywords, by the class that has them."""
 
-KINDS: Final = tuple(_OF)
+KINDS: Final = tuple(OF)
 """The classes that have verbs with keywords."""
 
-VERBS: Final = frozenset(name for verbs in _OF.values() for name in verbs)
+VERBS: Final = frozenset(name for verbs in OF.values() for name in verbs)
 """The names that a verb with keywords can have."""
 
 
@@ -76,7 +77,7 @@ def verb(context: MethodSigContext) -> FunctionLike:
     owner = behind(context.type)
     if owner is None or _is_overridden(owner.type, name):
         return signature
-    for kind, verbs in _OF.items():
+    for kind, verbs in OF.items():
         if name in verbs and owner.type.has_base(kind):
             break
     else:
@@ -86,12 +87,12 @@ def verb(context: MethodSigContext) -> FunctionLike:
         return signature
     if kind == QUERY and not is_unjoined(context.api, call.callee.expr):
         return signature
-    names = verbs[name](model)
-    if names is None:
+    keywords = verbs[name](model)
+    if keywords is None:
         return signature
     return with_keywords(
         signature,
-        names,
+        keywords,
         checker=context.api,
         call=call,
         model=model,
@@ -128,12 +129,12 @@ def constructor(info: TypeInfo) -> Callable[[FunctionSigContext], FunctionLike] 
     def construct(context: FunctionSigContext) -> FunctionLike:
         assert isinstance(context.api, TypeChecker)
         model = class_of(context.default_signature)
-        names = None if model is None else set_values(model)
-        if model is None or names is None:
+        keywords = None if model is None else set_values(model)
+        if model is None or keywords is None:
             return context.default_signature
         return with_keywords(
             context.default_signature,
-            names,
+            keywords,
             checker=context.api,
             call=context.context,
             model=model,

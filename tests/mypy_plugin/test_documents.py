@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.documents import blocks
 from tests.interpreter import ROOT
-from tests.mypy_plugin.checking import PLUGIN, Checker
+from tests.mypy_plugin.checking import Checker
 
 PAGE = ROOT / "docs" / "typing.md"
 README = {
@@ -24,28 +24,6 @@ def test_the_examples_and_each_program_of_the_readme_are_strictly_typed(
         (tmp_path / name).write_text(code)
     checker = Checker(tmp_path, seed=seed)
     assert checker.run("examples", *README) == ""
-
-
-def test_pydantic_s_plugin_works_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(
-        "from pydantic import BaseModel\n"
-        "from sqlalchemy import Column, Integer\n"
-        "from fastapi_sqlalchemy import db\n"
-        "class User(db.Base):\n"
-        "    __tablename__ = 'users'\n"
-        "    id = Column(Integer, primary_key=True)\n"
-        "class UserOut(BaseModel):\n"
-        "    id: int\n"
-        "    class Config:\n"
-        "        from_attributes = True\n"
-        "UserOut.model_validate(User(id=1))\n"
-        "UserOut(id=1, name='Ada')\n"
-        "User(name='Ada')\n"
-    )
-    for plugins in (f"{PLUGIN}, pydantic.mypy", f"pydantic.mypy, {PLUGIN}"):
-        assert Checker(tmp_path, plugins=plugins).run("main.py") == (
-            'main.py:13: error: Unexpected keyword argument "name" for "User"\n'
-        )
 
 
 def test_the_page_about_the_plugin_says_what_mypy_says(tmp_path: Path, seed: Path) -> None:
