@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from benchmarks.queueing import Clock
 from fastapi_sqlalchemy import DBSessionMiddleware, ModelBase, SQLAlchemy
 
 ROUNDS, CALLS = 15, 200
@@ -78,18 +80,27 @@ def application(route: Callable[..., Any], db: SQLAlchemy | None = None) -> Call
     return call
 
 
-async def interleaved(calls: dict[str, Call]) -> dict[str, float]:
+@dataclass(frozen=True)
+class Figure:
+    """One answer: ours in terms of the other."""
+
+    question: str
+    ratio: float
+    detail: str
+
+
+async def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, float]:
     """Median seconds per call; the calls take turns, so that noise hits all of them."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         for _ in range(20):
             await call()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, call in calls.items():
-            start = time.perf_counter()
+            clock = Clock()
             for _ in range(CALLS):
                 await call()
-            times[name].append((time.perf_counter() - start) / CALLS)
+            times[name].append(clock.seconds() / CALLS)
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
@@ -144,12 +155,13 @@ def inline(db: SQLAlchemy, async_engine: AsyncEngine | None) -> dict[str, Callab
     return {"blocking": in_thread, "awaited": in_loop, "waits": in_loop_then_waits}
 
 
-def ratio(name: str, times: dict[str, float], ours: str, theirs: str) -> None:
-    microseconds = 1e6 * (times[ours] - times[theirs])
-    print(f"{name:52} {times[ours] / times[theirs]:5.2f}   {microseconds:+7.1f} microseconds")
+def ratio(question: str, times: dict[str, float], theirs: str) -> Figure:
+    microseconds = 1e6 * (times["ours"] - times[theirs])
+    return Figure(question, times["ours"] / times[theirs], f"{microseconds:+.1f} microseconds")
 
 
-async def run(url: str) -> None:
+async def ask(url: str, rounds: int) -> list[Figure]:
+    """The answers for one database."""
     pool = {"pool_size": 5, "max_overflow": 0}
     db = SQLAlchemy(url, model_class=Base, engine_args=pool, blocking="allow")
     db.drop_all()
@@ -160,27 +172,36 @@ async def run(url: str) -> None:
     kind = db.engine.dialect.name
     sqlite = create_async_engine(url.replace("sqlite", "sqlite+aiosqlite"), **pool)
     by_hand = inline(db, sqlite if kind == "sqlite" else None)
-    times = await interleaved({"bare": application(plain), "ours": application(plain, db)})
-    ratio(f"{kind}: no SQL / the bare application", times, "ours", "bare")
+    calls = {"bare": application(plain), "ours": application(plain, db)}
+    times = await interleaved(calls, rounds)
+    found = [ratio(f"{kind}: no SQL / the bare application", times, "bare")]
     for colour, route in (("awaited", awaited), ("blocking", blocking)):
-        times = await interleaved(
-            {"by hand": application(by_hand[colour]), "ours": application(route, db)}
-        )
-        ratio(f"{kind}: one read, {colour} / a session inline", times, "ours", "by hand")
+        calls = {"by hand": application(by_hand[colour]), "ours": application(route, db)}
+        times = await interleaved(calls, rounds)
+        question = f"{kind}: one read, {colour} / a session inline"
+        found.append(ratio(question, times, "by hand"))
     if kind == "postgresql":
         ours = await at_once(application(awaited_then_waits, db))
         theirs = await at_once(application(by_hand["waits"]))
-        print(f"{kind}: {WAITERS} requests wait on a pool of 5: {ours:.2f} s / {theirs:.2f} s")
+        question = f"{kind}: {WAITERS} requests that read, then wait, on a pool of 5"
+        found.append(Figure(question, ours / theirs, f"{ours:.2f} s / {theirs:.2f} s"))
     await sqlite.dispose()
     db.drop_all()
     await db.adispose()
+    return found
+
+
+def figures(*servers: str, rounds: int = ROUNDS) -> list[Figure]:
+    """The answers, on an SQLite file and on these servers."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "benchmark.db"
+        urls = (f"sqlite:///{file}", *servers)
+        return [figure for url in urls for figure in asyncio.run(ask(url, rounds))]
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "benchmark.db"
-        for url in (f"sqlite:///{file}", *sys.argv[1:]):
-            asyncio.run(run(url))
+    for figure in figures(*sys.argv[1:]):
+        print(f"{figure.question:60} {figure.ratio:5.2f}   {figure.detail}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""A contestant that answers wrongly, and one whose library there is not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from benchmarks.contestants import raw
+from benchmarks.tasks import CannotDo
+
+
+class Wrong(raw.SQLite):
+    @override
+    def count(self, after: int) -> int:
+        return super().count(after) + 1
+
+    @override
+    def exists(self, email: str) -> bool:
+        raise CannotDo("does not know what exists")
+
+    @override
+    def tuples(self, after: int) -> list[tuple[Any, ...]]:
+        raise KeyError("age")
+
+
+class Careless(raw.SQLite):
+    """Keeps its foreign keys off, which would make it quicker."""
+
+    @override
+    def open(self, url: str) -> None:
+        super().open(url)
+        self._execute("PRAGMA foreign_keys = OFF")
+
+
+class Lazy(raw.SQLite):
+    """Says that it has inserted."""
+
+    @override
+    def bulk_insert(self, rows: Sequence[Any]) -> None:
+        return
