@@ -135,7 +135,7 @@ def _withdraw(api: SemanticAnalyzer, expr: Expression, *, others: bool) -> None:
         f'Invalid base class "{name}"',
     }
     errors, file = api.errors, api.errors.file
-    reported = errors.error_info_map.pop(file, [])
+    reported = errors.error_info_map.get(file, [])
 
     def is_about_it(error: ErrorInfo) -> bool:
         if (error.line, error.column) != (expr.line, expr.column):
@@ -145,6 +145,8 @@ def _withdraw(api: SemanticAnalyzer, expr: Expression, *, others: bool) -> None:
     kept = [error for error in reported if not is_about_it(error)]
     if kept:
         errors.error_info_map[file] = kept
+    else:
+        errors.error_info_map.pop(file, None)
     for error in reported:
         if error.only_once and error not in kept:
             errors.only_once_messages.discard(error.message)
