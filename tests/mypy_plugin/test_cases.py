@@ -64,7 +64,14 @@ def test_each_claim_is_made_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "how", ["--num-workers=2", "--no-incremental", "--local-partial-types", "--no-sqlite-cache"]
+    "how",
+    [
+        "--num-workers=2",
+        "--allow-redefinition",
+        "--no-incremental",
+        "--local-partial-types",
+        "--no-sqlite-cache",
+    ],
 )
 def test_mypy_says_the_same_however_it_runs(how: str, tmp_path: Path, messages: Any) -> None:
     write_all(tmp_path)

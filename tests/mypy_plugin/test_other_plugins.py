@@ -2,10 +2,19 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.mypy_plugin.checking import PLUGIN, Checker
 
 
-def test_pydantic_s_plugin_works_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "plugins",
+    [
+        f"{PLUGIN}, pydantic.mypy",
+        pytest.param(f"pydantic.mypy, {PLUGIN}", marks=pytest.mark.slow),
+    ],
+)
+def test_pydantic_s_plugin_works_beside_it(plugins: str, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(
         "from pydantic import BaseModel\n"
         "from sqlalchemy import Column, Integer\n"
@@ -21,10 +30,9 @@ def test_pydantic_s_plugin_works_beside_it(tmp_path: Path) -> None:
         "UserOut(id=1, name='Ada')\n"
         "User(name='Ada')\n"
     )
-    for plugins in (f"{PLUGIN}, pydantic.mypy", f"pydantic.mypy, {PLUGIN}"):
-        assert Checker(tmp_path, plugins=plugins).run("main.py") == (
-            'main.py:13: error: Unexpected keyword argument "name" for "User"\n'
-        )
+    assert Checker(tmp_path, plugins=plugins).run("main.py") == (
+        'main.py:13: error: Unexpected keyword argument "name" for "User"\n'
+    )
 
 
 def test_a_plugin_after_it_is_asked_about_the_bases_of_classes_too(tmp_path: Path) -> None:
