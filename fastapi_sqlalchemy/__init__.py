@@ -15,8 +15,10 @@ from .pagination import CursorPage, Page
 from .query import Query
 from .repository import Repository
 from .rows import Rows
+from .schemas import Changes
 
 __all__ = [
+    "Changes",
     "CursorPage",
     "DBSessionMiddleware",
     "ModelBase",

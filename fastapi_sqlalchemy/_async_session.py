@@ -6,14 +6,17 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import orm
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from typing_extensions import override
 
 from ._home import LoopHome
+from ._sessions import MakeSession, merged, session_class
 from ._shield import uninterrupted
-from ._types import R
+from ._types import Options, R
 from .session import Session
 
-__all__ = ["over"]
+__all__ = ["AsyncSessionMaker", "over"]
 
 
 class _Over(AsyncSession):
@@ -34,6 +37,26 @@ def over(session: Session) -> AsyncSession:
     return facade
 
 
+class AsyncSessionMaker(async_sessionmaker[AsyncSession]):
+    """SQLAlchemy's, for sessions of ours.
+
+    Args:
+        make: Makes one.
+        options: Keyword arguments of `sqlalchemy.ext.asyncio.async_sessionmaker`, or `class_` for
+            the class of the session that it wraps.
+    """
+
+    def __init__(self, make: MakeSession, options: Options) -> None:
+        options = {"expire_on_commit": False, **options}
+        self._kind = session_class(options.pop("class_", orm.Session))
+        super().__init__(class_=_Over, **options)
+        self._make = make
+
+    @override
+    def __call__(self, **local_kw: Any) -> AsyncSession:
+        return over(self._make(self._kind, merged(self.kw, local_kw), awaited=True))
+
+
 def _gentle(method: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., Coroutine[Any, Any, R]]:
     @wraps(method)
     async def operation(self: _Over, *args: Any, **kwargs: Any) -> R:
@@ -49,6 +72,7 @@ def _gentle(method: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., Coro
 
 if not TYPE_CHECKING:  # their signatures and overloads are SQLAlchemy's
     for _name in (
+        "close",
         "commit",
         "connection",
         "delete",

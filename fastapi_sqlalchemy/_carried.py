@@ -94,6 +94,8 @@ class CarriedSession(UnitOfWork):
             self._carry(self._dropping_hooks, super().close)
         else:
             super().close()
+        if self.committed:  # by a block of SQLAlchemy's, which calls no method of this class
+            self.committed.run_plain()
 
     @override
     def reset(self) -> None:

@@ -101,6 +101,10 @@ class Chain(Generic[T]):
     def __clause_element__(self) -> AnySelect:
         return self.statement
 
+    def _statement_20(self) -> AnySelect:
+        # what fastapi-pagination asks whatever else than a statement it is given
+        return self.statement
+
     def _execute_on_connection(self, connection: Connection, *args: Any) -> Any:
         # SQLAlchemy looks for it on what it is to execute
         return self.statement._execute_on_connection(connection, *args)

@@ -13,7 +13,8 @@ from sqlalchemy import exc, inspect, orm
 from ._deletion import SoftDeletable, mark_deleted, reset
 from ._names import check_attributes, check_construction, check_criteria, check_values, is_sql
 from ._operations import Operation, Read, Steps, Write
-from ._types import R, T
+from ._received import changes_of, made_of
+from ._types import R, T, Values
 from .exceptions import RecordNotFoundError, answered
 from .query import Query, query_of
 
@@ -25,13 +26,16 @@ __all__ = [
     "find",
     "find_one",
     "find_or_404",
+    "make_from",
     "matching",
     "refresh",
     "restore",
     "save",
     "save_all",
     "update",
+    "update_from",
     "update_one",
+    "update_one_from",
 ]
 
 S = TypeVar("S", bound=SoftDeletable)
@@ -128,6 +132,10 @@ def create(model: type[T], values: Mapping[str, Any]) -> Write[T]:
     return save(model(**values), commit=None)
 
 
+def make_from(verb: str, model: type[T], values: Values) -> Write[T]:
+    return save(made_of(verb, model, values), commit=None)
+
+
 def checked(model: type[T], record: T) -> T:
     """The record, unless it is none of this model.
 
@@ -141,7 +149,14 @@ def checked(model: type[T], record: T) -> T:
 
 def update(record: T, values: Mapping[str, Any]) -> Write[T]:
     check_values("update", type(record), values)
+    return _set(record, values)
 
+
+def update_from(record: T, values: Values, *, exclude_unset: bool) -> Write[T]:
+    return _set(record, changes_of(type(record), values, exclude_unset=exclude_unset))
+
+
+def _set(record: T, values: Mapping[str, Any]) -> Write[T]:
     def change(session: orm.Session) -> T:
         _join(session, record)
         # setting a relationship may load what it held: not before this, which runs at home
@@ -162,6 +177,15 @@ def _join(session: orm.Session, record: object) -> None:
 def update_one(model: type[T], record_or_ident: Any, values: Mapping[str, Any]) -> Operation[T]:
     check_values("update", model, values)
     return _with_record(model, record_or_ident, lambda record: update(record, values))
+
+
+def update_one_from(
+    model: type[T], record_or_ident: Any, values: Values, *, exclude_unset: bool
+) -> Operation[T]:
+    def change(record: T) -> Write[T]:
+        return update_from(record, values, exclude_unset=exclude_unset)
+
+    return _with_record(model, record_or_ident, change)
 
 
 def delete_one(model: type[Any], record_or_ident: Any) -> Operation[None]:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, TypeVarTuple
 
 from sqlalchemy import ColumnExpressionArgument, Select
 from sqlalchemy.sql import roles
 from sqlalchemy.sql.elements import SQLCoreOperations
 
-__all__ = ["AnySelect", "Blocking", "Column", "Criterion", "Options", "P", "R", "T", "Ts", "V"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = [
+    "AnySelect",
+    "Blocking",
+    "Column",
+    "Criterion",
+    "Options",
+    "P",
+    "R",
+    "T",
+    "Ts",
+    "V",
+    "Values",
+]
 
 T = TypeVar("T")
 """A model, or what an operation returns."""
@@ -40,3 +55,6 @@ Options: TypeAlias = Mapping[str, Any]
 
 Blocking: TypeAlias = Literal["warn", "raise", "allow"]
 """What becomes of a blocking verb that is called on a running event loop."""
+
+Values: TypeAlias = "BaseModel | Mapping[str, Any]"
+"""What comes from outside for the attributes of a record."""

@@ -52,6 +52,7 @@ class UnitOfWork(orm.Session):
         self,
         binds: Binds,
         home: Home,
+        /,  # SQLAlchemy has an option `binds` too
         *,
         commits_late: bool,
         stop: Callable[[PoolProxiedConnection], None],

@@ -6,21 +6,21 @@ find their session.  Nothing is connected and nothing imported until it is used.
 
 from __future__ import annotations
 
-import asyncio
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from sqlalchemy import URL, Connection, Engine, MetaData, orm
 
-from ._home import Home, LoopHome, LoopsStandIn, ThreadHome
+from . import drivers
+from ._ddl import Tables
 from ._injection import Dependency
 from ._isolated import Isolated
-from ._schema import Tables
+from ._sessions import SessionMaker, Sessions, session_class
 from ._types import Blocking, Options, P, R
 from .base import make_base
 from .block import Block
-from .engines import Binds, Engines
+from .engines import Engines
 from .exceptions import IsolationError, SessionNotInitialisedError
 from .hooks import Hook
 from .query import Query
@@ -29,7 +29,7 @@ from .session import Session
 from .transaction import Transaction
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
     from .base import Base
 
@@ -184,9 +184,9 @@ class SQLAlchemy(Tables):
             )
         self.commit_on_exit = commit_on_exit
         self._session_args: Options = dict(session_args or {})
-        self._blocking: Blocking = blocking
         self._name = str(engines.url)  # hides the password
-        self._hold_warning = hold_warning
+        self._blocking: Blocking = blocking
+        self._sessions = Sessions(self._engines, hold_warning=hold_warning)
         secret = cursor_secret.encode() if isinstance(cursor_secret, str) else cursor_secret
         self._scopes.cursor_secret = secret
 
@@ -256,6 +256,45 @@ class SQLAlchemy(Tables):
             SessionClosedError: Its scope has ended.
         """
         return self._scopes.here.scope.open_async()
+
+    def sessionmaker(self, **options: Any) -> orm.sessionmaker[orm.Session]:
+        """A sessionmaker, for a library that opens, commits and closes sessions by itself.
+
+        Its sessions hide deleted records and call the methods of a record's life, as those of a
+        scope do, and their engine is looked up when each is made: after `init()`, and within
+        `testing()`.
+
+        >>> make_session = db.sessionmaker()
+        >>> with make_session.begin() as session:
+        ...     session.add(User(name="Charles"))
+        >>> User.query.count()
+        3
+
+        Args:
+            options: Keyword arguments of `sqlalchemy.orm.sessionmaker`, over the `session_args` of
+                the database.
+
+        Raises:
+            SessionNotInitialisedError: The database has no URL yet (when a session is made).
+        """
+        return SessionMaker(self._make_session, {**self._session_args, **options})
+
+    def async_sessionmaker(self, **options: Any) -> async_sessionmaker[AsyncSession]:
+        """The same for SQLAlchemy's `AsyncSession`, on the engine of the loop that makes one.
+
+        >>> async def main():
+        ...     async with db.async_sessionmaker()() as session:
+        ...         return await session.scalar(select(func.count(User.id)))
+        >>> asyncio.run(main())
+        2
+
+        Raises:
+            MissingDriverError: greenlet is not installed.
+        """
+        drivers.require_greenlet("db.async_sessionmaker")
+        from ._async_session import AsyncSessionMaker
+
+        return AsyncSessionMaker(self._make_session, {**self._session_args, **options})
 
     def __call__(
         self,
@@ -442,27 +481,22 @@ class SQLAlchemy(Tables):
     def _open_session(self, scope: Scope, *, awaited: bool) -> Session:
         self._require_url()
         options = {**self._session_args, **scope.session_args}
-        kind = _session_class(options.pop("class_", orm.Session))
-        home: Home
-        if awaited and self._engines.awaits:
-            binds = self._engines.of_running_loop()[1]
-            home = LoopHome(asyncio.get_running_loop())
-        else:
-            binds = self._engines.blocking
-            stands_in = awaited and self._engines.usually_awaits
-            home = LoopsStandIn() if stands_in else ThreadHome(self._blocking)
-        if (bind := options.pop("bind", None)) is not None:
-            binds = Binds.of(bind) if isinstance(bind, Engine) else Binds(bind, bind, bind)
-        options["bind"] = binds.plain
-        session = kind(
-            binds,
-            home,
+        kind = session_class(options.pop("class_", orm.Session))
+        return self._sessions.make(
+            kind,
+            options,
+            awaited=awaited,
+            blocking=self._blocking,
             commits_late=scope.saves_late,
-            stop=self._engines.stop,
-            hold_warning=self._hold_warning,
-            **options,
         )
-        home.tenant = session
+
+    def _make_session(self, kind: type[Session], options: Options, *, awaited: bool) -> Session:
+        self._require_url()
+        # a library decides for itself where it blocks, as with any other session
+        session = self._sessions.make(
+            kind, options, awaited=awaited, blocking="allow", commits_late=True
+        )
+        session.awaited = awaited
         return session
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -490,13 +524,6 @@ def _check_type(option: str, given: object, kinds: type | tuple[type, ...]) -> N
     if given is not None and not isinstance(given, kinds):
         names = [kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
         raise TypeError(f"{option} expected {' or '.join(names)}, found {type(given).__name__}")
-
-
-def _session_class(wanted: type[orm.Session]) -> type[Session]:
-    """Ours, with what a session class of the user's adds."""
-    if issubclass(Session, wanted):
-        return Session
-    return type(wanted.__name__, (Session, wanted), {})
 
 
 _all: weakref.WeakSet[SQLAlchemy] = weakref.WeakSet()

@@ -20,6 +20,7 @@ __all__ = [
     "ConflictTargetError",
     "FastAPISQLAlchemyError",
     "ForeignKeyViolation",
+    "GuardedNameError",
     "HeldConnectionWarning",
     "IntegrityError",
     "InvalidCursorError",
@@ -37,12 +38,15 @@ __all__ = [
     "NaiveDatetimeError",
     "NotAColumnError",
     "NotARelationshipError",
+    "NotLoadedError",
     "NotNullViolation",
     "QueryCountError",
     "RecordNotFoundError",
     "ReservedNameError",
     "RolledBackError",
     "RowError",
+    "SchemaNameError",
+    "SchemaTypeError",
     "SessionClosedError",
     "SessionKindError",
     "SessionNotInitialisedError",
@@ -298,6 +302,76 @@ class UnknownNameError(FastAPISQLAlchemyError, exc.InvalidRequestError, Attribut
         )
 
 
+class GuardedNameError(FastAPISQLAlchemyError, TypeError):
+    """`__guarded__` holds a name that is no attribute: what it means to guard is open.
+
+    `model` is the name of the class, `unknown` the name, `closest` the likeliest right one or None.
+    """
+
+    def __init__(self, model: str, unknown: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        matches = difflib.get_close_matches(unknown, known, n=1)
+        self.model, self.unknown = model, unknown
+        self.closest = matches[0] if matches else None
+        hint = f"Did you mean `{self.closest}`?" if matches else f"It has: {', '.join(known)}."
+        super().__init__(
+            f"{model}.__guarded__ expected names of attributes, found `{unknown}`, which is none."
+            f"\n\n{hint}"
+        )
+
+
+class SchemaTypeError(FastAPISQLAlchemyError, TypeError):
+    """An attribute of a model has a type that Pydantic knows nothing of.
+
+    `model` is the model's name, `attribute` that of the attribute, `found` the type or None.
+    """
+
+    def __init__(self, model: str, attribute: str, found: str | None) -> None:
+        self.model, self.attribute, self.found = model, attribute, found
+        shown = "none that its annotation or its column tells" if found is None else f"`{found}`"
+        super().__init__(
+            f"expected {model}.{attribute} to have a type that Pydantic knows, found {shown}.\n\n"
+            f"Say the type, `{attribute}: Mapped[...]`, teach it to Pydantic "
+            "(`__get_pydantic_core_schema__`), or leave the attribute out: "
+            f'`{model}.schema(exclude={{"{attribute}"}})`, and `response_model=` of a route.'
+        )
+
+
+class SchemaNameError(FastAPISQLAlchemyError, ValueError):
+    """Two schemas that differ were to have one name, which OpenAPI could not tell apart.
+
+    `model` is the model's name, `name` that of the schema.
+    """
+
+    def __init__(self, model: str, name: str) -> None:
+        self.model, self.name = model, name
+        super().__init__(
+            f"{model}.schema() expected a name that no other schema has, found `{name}`, which "
+            "is taken by one with other fields.\n\n"
+            f"Name this one: `{model}.schema(..., name=...)`."
+        )
+
+
+class NotLoadedError(FastAPISQLAlchemyError, exc.InvalidRequestError):
+    """A schema was to show what its record has not loaded: showing sends no SQL.
+
+    `model` is the model's name, `attribute` that of the attribute.
+    """
+
+    def __init__(self, model: str, attribute: str, *, expired: bool = False) -> None:
+        self.model, self.attribute = model, attribute
+        found = "expired" if expired else "not"
+        way_out = (
+            "Load it again after the commit: `record.refresh()`, or `await record.arefresh()`."
+            if expired
+            else "Load it with the query: `.for_schema(schema)` loads what a schema shows."
+        )
+        super().__init__(
+            f"expected {model}.{attribute} to be loaded, found that it is {found}, and a schema "
+            f"sends no SQL.\n\n{way_out}"
+        )
+
+
 class RowError(FastAPISQLAlchemyError, TypeError, ValueError):
     """A row of `insert_many()` or `upsert()` is not one. `row` is its index."""
 
@@ -424,16 +498,18 @@ class NotAColumnError(FastAPISQLAlchemyError, exc.ArgumentError, TypeError):
 
 
 class NotARelationshipError(FastAPISQLAlchemyError, exc.ArgumentError, TypeError):
-    """`eager()` was given what is no relationship, or leads on from nowhere.
+    """`eager()` or `schema()` was given what is no relationship, or leads on from nowhere.
 
     `model` is the model's name, `found` what was given.
     """
 
-    def __init__(self, model: str, found: str, known: Iterable[str]) -> None:
+    def __init__(
+        self, model: str, found: str, known: Iterable[str], *, verb: str = "eager"
+    ) -> None:
         self.model, self.found = model, found
         shown = ", ".join(f"`{model}.{name}`" for name in sorted(known)) or "none"
         super().__init__(
-            f"eager() expected relationships of {model}, or of a model that a relationship before "
+            f"{verb}() expected relationships of {model}, or of a model that a relationship before "
             f"them leads to, found {found}.\n\nThe relationships of {model}: {shown}."
         )
 

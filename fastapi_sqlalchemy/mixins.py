@@ -6,8 +6,9 @@ it.  Its columns are no fields of a dataclass: a constructor never takes them.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from sqlalchemy import Connection, Integer, Uuid, event, inspect, orm, text
@@ -43,6 +44,8 @@ class TimestampMixin:
     >>> note.created_at.tzinfo
     datetime.timezone.utc
     """
+
+    __guarded__: ClassVar[AbstractSet[str]] = {"created_at", "updated_at"}
 
     @declared_column
     def created_at(cls) -> Mapped[datetime]:  # noqa: N805 - of the model
@@ -110,6 +113,8 @@ class VersionedMixin:
         StaleRecordError: When a record is saved or deleted that is not as it was read.
     """
 
+    __guarded__: ClassVar[AbstractSet[str]] = {"version_id"}
+
     @declared_column
     def version_id(cls) -> Mapped[int]:  # noqa: N805
         """Counts the changes of the row, from 1."""
@@ -145,6 +150,8 @@ class SoftDeleteMixin(SoftDeletable, ActiveRecord):
     >>> Draft.query.count()
     1
     """
+
+    __guarded__: ClassVar[AbstractSet[str]] = {"deleted_at"}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         refuse_hidden_verbs(cls, SoftDeleteMixin)

@@ -22,6 +22,7 @@ from ._names import check_arguments, check_values, refuse_hidden_verbs
 from ._types import T
 from .creating import CreatingVerbs
 from .query import Query, query_of
+from .schemas import SchemaVerbs
 from .scope import scopes_of
 from .writing import WritingVerbs
 
@@ -52,7 +53,7 @@ class _QueryOf:
             raise AttributeError(f"{owner.__name__} has no table, and so no query") from error
 
 
-class ActiveRecord(CreatingVerbs, WritingVerbs):
+class ActiveRecord(CreatingVerbs, WritingVerbs, SchemaVerbs):
     """The verbs that `ModelBase` and every `db.Base` share."""
 
     __verbs_of__: ClassVar[type[ActiveRecord]]

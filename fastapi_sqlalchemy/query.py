@@ -19,21 +19,20 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import ColumnClause
 
 from ._deletion import WITH_DELETED
-from ._eager import loaders
 from ._names import mapper_of
 from ._operations import Read
 from ._reading import Found
-from ._strict import STRICT
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
 from .exceptions import RecordNotFoundError, answered
+from .loading import Loading
 from .paging import Paging
 from .rows import Columns
 
 __all__ = ["Query", "query_of"]
 
 
-class Query(Paging[T], BulkWrites[T], Columns[T]):
+class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
     """What to ask about one model; nothing is sent before a terminal.
 
     `str(query)` is the SQL with placeholders, `query.statement` the `Select`, and SQLAlchemy's
@@ -56,46 +55,6 @@ class Query(Paging[T], BulkWrites[T], Columns[T]):
     def statement(self) -> Select[T]:
         """The `Select` that `all()` runs."""
         return super().statement
-
-    def eager(self, *relationships: orm.QueryableAttribute[Any]) -> Self:
-        """Load relationships with the records: collections by SELECT IN, others by a join.
-
-        A relationship begins at the model, or else at what one before it leads to.
-
-        >>> with echo():
-        ...     Post.query.filter_by(id=1).eager(Post.author, User.posts).one()
-        SELECT posts.id, posts.title, posts.author_id, users_1.id AS id_1, users_1.name, users_1.age
-        FROM posts LEFT OUTER JOIN users AS users_1 ON users_1.id = posts.author_id
-        WHERE posts.id = ?
-        SELECT posts.author_id, posts.id, posts.title FROM posts WHERE posts.author_id IN (?)
-        <Post id=1>
-
-        For anything else there are `options()` and SQLAlchemy's loaders.
-
-        Args:
-            relationships: Attributes such as `User.posts`, `User.posts.and_(...)`.
-
-        Raises:
-            NotARelationshipError: One is none, or begins at a model that nothing leads to.
-        """
-        return self.options(*loaders(self._model, relationships))
-
-    def strict(self) -> Self:
-        """Refuse what would be loaded later, record by record: relationships, deferred columns.
-
-        As with SQLAlchemy's `raiseload(..., sql_only=True)`, what the session has needs no load.
-
-        >>> with echo():
-        ...     ada = User.query.strict().first()
-        SELECT users.id, users.name, users.age FROM users LIMIT ? OFFSET ?
-        >>> ada.posts
-        Traceback (most recent call last):
-        fastapi_sqlalchemy.exceptions.LazyLoadError: expected User.posts to be loaded, ...
-
-        Records that the session had before stay as they were loaded. A session of SQLAlchemy's
-        own, which knows nothing of it, goes on loading.
-        """
-        return self.options(STRICT)
 
     def union(self, *queries: Query[T]) -> Self:
         """The records of this query or of any of the others, each once.

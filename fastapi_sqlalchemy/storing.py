@@ -10,7 +10,7 @@ from typing import Any, Generic
 
 from . import _creation, _records
 from ._operations import Operation, Runner
-from ._types import T
+from ._types import T, Values
 
 __all__ = ["StoringVerbs"]
 
@@ -79,6 +79,29 @@ class StoringVerbs(Generic[T]):
         """Awaitable twin of `create`."""
         return await self._runner.arun(_records.create(self.model, values))
 
+    def create_from(self, values: Values) -> T:
+        """Make a record of what a schema holds and insert it.
+
+        >>> body = User.schema(body=True)(name="Charles")
+        >>> with echo():
+        ...     Repository(User).create_from(body)
+        INSERT INTO users (name, age) VALUES (?, ?)
+        <User id=3>
+
+        Args:
+            values: An instance of any Pydantic model, or a mapping. What is guarded is left out.
+
+        Raises:
+            IntegrityError: The database refused the record (`sqlalchemy.exc`).
+            TypeError: It is neither, or has a relationship.
+            UnknownNameError: It has a name that is no attribute of the model; nothing was sent.
+        """
+        return self._runner.run(_records.make_from("create_from", self.model, values))
+
+    async def acreate_from(self, values: Values) -> T:
+        """Awaitable twin of `create_from`."""
+        return await self._runner.arun(_records.make_from("create_from", self.model, values))
+
     def update(self, record_or_ident: Any, /, **values: Any) -> T:
         """Set attributes of a record and save it.
 
@@ -103,6 +126,48 @@ class StoringVerbs(Generic[T]):
     async def aupdate(self, record_or_ident: Any, /, **values: Any) -> T:
         """Awaitable twin of `update`."""
         return await self._runner.arun(_records.update_one(self.model, record_or_ident, values))
+
+    def update_from(
+        self, record_or_ident: Any, /, values: Values, *, exclude_unset: bool = True
+    ) -> T:
+        """Set attributes of a record to what a schema holds and save it.
+
+        >>> changes = User.schema(partial=True)(age=37)
+        >>> with echo():
+        ...     Repository(User).update_from(1, changes)
+        SELECT users.id, users.name, users.age FROM users WHERE users.id = ?
+        UPDATE users SET age=? WHERE users.id = ?
+        <User id=1>
+
+        Args:
+            record_or_ident: A record, or its primary key as for `get`.
+            values: An instance of any Pydantic model, or a mapping. What is guarded is left out,
+                and so is the primary key: the record stays the one that it is.
+            exclude_unset: Leave alone what the instance was not given. Without, what it was not
+                given is set to the default of its field, if that has one.
+
+        Raises:
+            IntegrityError: The database refused the change (`sqlalchemy.exc`).
+            RecordNotFoundError: There is no record with this key.
+            TypeError: The values are neither or have a relationship, or the record is another
+                model's.
+            UnknownNameError: There is a name that is no attribute of the model.
+        """
+        return self._runner.run(
+            _records.update_one_from(
+                self.model, record_or_ident, values, exclude_unset=exclude_unset
+            )
+        )
+
+    async def aupdate_from(
+        self, record_or_ident: Any, /, values: Values, *, exclude_unset: bool = True
+    ) -> T:
+        """Awaitable twin of `update_from`."""
+        return await self._runner.arun(
+            _records.update_one_from(
+                self.model, record_or_ident, values, exclude_unset=exclude_unset
+            )
+        )
 
     def delete(self, record_or_ident: Any, /) -> None:
         """Delete the row of a record; one that is soft-deletable is hidden.

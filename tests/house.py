@@ -24,6 +24,9 @@ FLOORS = {
     "pool": 0,
     "sqlite": 0,
     "_deletion": 1,
+    "_guarding": 1,
+    "_held": 1,
+    "_shown": 1,
     "_loaded": 1,
     "_arguments": 1,
     "_comparing": 1,
@@ -50,6 +53,7 @@ FLOORS = {
     "_given": 2,
     "_home": 2,
     "_isolated": 2,
+    "_sessions": 2,
     "_injection": 2,
     "_unit": 2,
     "block": 2,
@@ -59,6 +63,9 @@ FLOORS = {
     "_aggregates": 3,
     "_chain": 3,
     "_lifecycle": 3,
+    "_needs": 3,
+    "_received": 3,
+    "loading": 3,
     "_changes": 3,
     "_creation": 3,
     "_eager": 3,
@@ -74,15 +81,20 @@ FLOORS = {
     "paging": 3,
     "query": 3,
     "rows": 3,
+    "_annotated": 4,
+    "_fields": 4,
+    "_schemas": 4,
+    "_selection": 4,
     "base": 4,
     "mixins": 4,
     "creating": 4,
     "model": 4,
     "repository": 4,
+    "schemas": 4,
     "storing": 4,
     "storing_rows": 4,
     "writing": 4,
-    "_schema": 5,
+    "_ddl": 5,
     "database": 5,
     "_answers": 6,
     "_exchange": 6,
@@ -98,6 +110,9 @@ FLOORS = {
 }
 WEB_FLOOR = 6
 FASTAPI_MODULE = "dependencies"
+PYDANTIC = frozenset({"pydantic", "pydantic_core"})
+PYDANTIC_MODULES = frozenset({"_annotated", "_fields", "_parts", "_schemas", "_types", "schemas"})
+"""Those that may import it: where a function begins, or for type checkers alone."""
 BESIDE = frozenset({"testing", "pytest_plugin", "mypy_plugin", "cli"})
 
 
@@ -151,6 +166,8 @@ def broken_rules(source: str, module: str, *, package: bool = False) -> list[str
 def _broken_by(own: str, floor: int | None, name: tuple[str, ...]) -> str | None:
     if name[0] == "fastapi" and own != FASTAPI_MODULE:
         return f"fastapi is imported in {FASTAPI_MODULE} only"
+    if name[0] in PYDANTIC and own not in PYDANTIC_MODULES:
+        return f"pydantic is imported in {', '.join(sorted(PYDANTIC_MODULES))} only"
     if name[0] == "starlette" and floor is not None and floor < WEB_FLOOR:
         return f"starlette is not known below floor {WEB_FLOOR}"
     if name[0] != PACKAGE:

@@ -93,7 +93,10 @@ def test_the_example_does_what_it_says(example: doctest.DocTest) -> None:
 
 SQL = re.compile(r"^(SELECT|INSERT|UPDATE|DELETE|EXPLAIN) ", re.MULTILINE)
 
-SENDS_NOTHING = {"to_dict": "it reads what the record has loaded"}
+SENDS_NOTHING = {
+    "to_dict": "it reads what the record has loaded",
+    "schema": "it makes a class",
+}
 """Public methods that show no SQL, and why."""
 
 SHOWN = {example.name: example.examples for example in examples()}

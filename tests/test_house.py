@@ -84,6 +84,8 @@ def test_an_import_that_goes_down_or_stays_is_allowed(module: str, source: str) 
         ("__init__", "from . import mypy_plugin", "nothing imports mypy_plugin"),
         ("middleware", "from fastapi import Request", "fastapi is imported in dependencies only"),
         ("testing", "import fastapi.testclient", "fastapi is imported in dependencies only"),
+        ("query", "import pydantic", "query:1: pydantic is imported in _annotated"),
+        ("model", "def f():\n    from pydantic_core import X", "model:2: pydantic is imported in"),
         ("database", "import starlette.types", "starlette is not known below floor 6"),
         ("query", "from starlette.exceptions import HTTPException", "below floor 6"),
     ],

@@ -28,7 +28,15 @@ PROGRAMS = {
     if block.language == "python"
 }
 ROWS = list(code_rows(README))
-EXECUTED = ["main.py", "jobs.py", "team.py", "transfer.py", "services.py", "test_main.py"]
+EXECUTED = [
+    "main.py",
+    "crud.py",
+    "jobs.py",
+    "team.py",
+    "transfer.py",
+    "services.py",
+    "test_main.py",
+]
 
 TRY = (
     'python3 -m venv .venv && .venv/bin/pip install -e ".[examples]"'
@@ -122,6 +130,45 @@ def test_the_complete_program_is_one_that_uvicorn_serves(
         missing = api.put("/users/7", json=ADA)
         assert (missing.status_code, missing.json()) == (404, {"detail": "no such user"})
     assert (tmp_path / "example.db").exists()
+
+
+def test_the_crud_api_is_short() -> None:
+    assert len([line for line in PROGRAMS["crud.py"].splitlines() if line.strip()]) < 40
+
+
+def test_the_crud_api_lists_shows_makes_changes_and_deletes(modules: Modules, serve: Serve) -> None:
+    crud = modules.load(PROGRAMS["crud.py"], "crud")
+    with connect(serve(crud.app)) as api:
+        for number, name in enumerate(("Grace", "Ada", "Mary"), start=1):
+            made = api.post("/users", json={"name": name, "is_admin": True, "id": 70})
+            assert made.status_code == 201
+            assert made.json() == {"id": number, "name": name, "is_admin": False}
+        page = api.get("/users", params={"text": "a", "per_page": 2}).json()
+        assert [user["name"] for user in page["items"]] == ["Ada", "Grace"]
+        assert (page["total"], page["pages"]) == (3, 2)
+
+        changed = api.patch("/users/3", json={"name": "Maria", "is_admin": True})
+        assert changed.json() == {"id": 3, "name": "Maria", "is_admin": False}
+        assert api.get("/users/3").json() == changed.json()
+        for refused in (
+            api.patch("/users/3", json={"name": None}),
+            api.post("/users", json={"name": "x" * 51}),
+            api.post("/users", json={}),
+        ):
+            assert refused.status_code == 422
+        assert api.patch("/users/3", json={"name": "Ada"}).status_code == 409
+        assert api.post("/users", json={"name": "Ada"}).json()["code"] == "unique_violation"
+        assert api.delete("/users/3").status_code == 204
+        assert api.get("/users/3").json()["detail"] == "User not found"
+
+        shown = api.get("/openapi.json").json()
+        components = shown["components"]["schemas"]
+        assert components["User"]["required"] == ["id", "name", "is_admin"]
+        assert list(components["UserCreate"]["properties"]) == ["name"]
+        assert components["UserCreate"]["properties"]["name"]["maxLength"] == 50
+        assert "required" not in components["UserUpdate"]
+        listed = shown["paths"]["/users"]["get"]["responses"]["200"]["content"]
+        assert listed["application/json"]["schema"] == {"$ref": "#/components/schemas/Page_User_"}
 
 
 def plain(value: Any) -> Any:

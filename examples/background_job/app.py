@@ -36,7 +36,7 @@ class UserCreate(BaseModel):
     email: str
 
 
-@app.get("/users", response_model=None)
+@app.get("/users")
 def get_users() -> list[User]:
     users: list[User] = User.query.all()
     return users
@@ -49,7 +49,7 @@ def add_user(user_data: UserCreate) -> dict[str, str]:
     return {"message": "User created successfully"}
 
 
-@app.get("/user_counts", response_model=None)
+@app.get("/user_counts")
 def get_user_counts() -> list[UserCount]:
     counts: list[UserCount] = UserCount.query.order_by(UserCount.id).all()
     return counts

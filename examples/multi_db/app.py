@@ -28,7 +28,7 @@ class PostCreate(BaseModel):
     content: str
 
 
-@app.get("/users", response_model=None)
+@app.get("/users")
 def get_users() -> list[User]:
     users: list[User] = User.query.all()
     return users
@@ -41,7 +41,7 @@ def add_user(user_data: UserCreate) -> dict[str, str]:
     return {"message": "User created successfully"}
 
 
-@app.post("/update_user", response_model=None)
+@app.post("/update_user")
 def update_user(user_data: UserUpdate) -> User:
     user: User | None = User.get(id=user_data.id)
     if user is None:
@@ -50,7 +50,7 @@ def update_user(user_data: UserUpdate) -> User:
     return user
 
 
-@app.get("/posts", response_model=None)
+@app.get("/posts")
 def get_posts(user_id: int | None = None) -> list[Post]:
     query = Post.query.order_by(Post.id)
     if user_id is not None:

@@ -49,6 +49,7 @@ KEEPING: Final = frozenset(
         "execution_options",
         "filter",
         "filter_by",
+        "for_schema",
         "group_by",
         "having",
         "limit",

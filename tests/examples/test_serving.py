@@ -26,7 +26,7 @@ def test_it_answers_the_requests_of_its_docstring_and_ends_at_an_interrupt(
     api = client(program)
     for command in requests:
         answer = send(api, command)
-        assert answer.status_code == 200, (command, answer.text)
+        assert answer.is_success, (command, answer.text)
 
     program.process.send_signal(signal.SIGINT)
     assert program.process.wait(STOP_TIMEOUT) == 0

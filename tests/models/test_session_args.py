@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fastapi_sqlalchemy import DBSessionMiddleware, ModelBase, SQLAlchemy
@@ -83,6 +83,21 @@ def test_a_change_of_the_callers_dictionary_comes_too_late() -> None:
     session_args["autoflush"] = True
     with db():
         assert db.session.autoflush is False
+    db.dispose()
+
+
+def test_engines_of_some_models_are_those_of_their_statements(sqlite_file_url: str) -> None:
+    engine = create_engine(sqlite_file_url)
+    binds: dict[type, Engine] = {}
+    db, note = make(session_args={"binds": binds})
+    binds[note] = engine
+    db.metadata.create_all(engine)
+    with db():
+        note.new()
+        assert note.query.count() == 1
+    with engine.connect() as there, db.engine.connect() as elsewhere:
+        assert [len(each.execute(select(note)).all()) for each in (there, elsewhere)] == [1, 0]
+    engine.dispose()
     db.dispose()
 
 

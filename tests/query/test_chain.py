@@ -38,6 +38,7 @@ CHAIN: dict[str, Callable[[Query[User]], Query[User]]] = {
     "when": lambda query: query.when(query, lambda query: query.limit(1)),
     "eager": lambda query: query.eager(User.posts).limit(1),
     "strict": lambda query: query.strict().limit(1),
+    "for_schema": lambda query: query.for_schema(User).limit(1),
     "union": lambda query: query.union(query),
     "union_all": lambda query: query.union_all(query),
     "with_deleted": lambda query: query.with_deleted().limit(1),

@@ -27,8 +27,8 @@ KINDS: tuple[Kind, ...] = (
 KNOWN = {"column": User.id, "columns": User.id, "ident": 1, "values": {"name": "Ada"}}
 """Arguments of terminals that do not do without."""
 
-ONLY_LOOKS = {"to_dict"}
-"""What a record does without the database."""
+ONLY_LOOKS = {"to_dict", "schema"}
+"""What a record or a model does without the database."""
 
 
 def methods(kind: Kind) -> dict[str, Callable[..., Any]]:

@@ -1,0 +1,5 @@
+from examples.serving import serve
+
+from .app import app
+
+serve(app)
