@@ -38,7 +38,7 @@ _SYNONYM: Final = f"{_CONSTRUCTORS}.synonym"
 
 def declare_columns(cls: ClassDef, api: SemanticAnalyzer) -> None:
     """Annotate what a class body assigns without an annotation."""
-    if "sqlalchemy.orm.base" not in api.modules:
+    if "sqlalchemy" not in api.modules:
         return
     declared: dict[str, Type] = {}
     for statement in statements(cls.defs.body):
@@ -88,10 +88,7 @@ def _mapped(
         call = call.args[0]
     elif fullname not in _COLUMNS:
         return None
-    mapped = api.lookup_fully_qualified_or_none(MAPPED)
-    assert mapped is not None
-    assert isinstance(mapped.node, TypeInfo)
-    return Instance(mapped.node, [_column_type(api, call)])
+    return api.named_type_or_none(MAPPED, [_column_type(api, call)])
 
 
 def _column_type(api: SemanticAnalyzer, call: CallExpr) -> Type:
