@@ -47,7 +47,7 @@ def shop_at(url: str, *, plans: bool) -> Shop:
         made.append(len(made))
         return len(made)
 
-    class Item(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Item(db.Base):
         __tablename__ = "items"
 
         id: Mapped[int] = mapped_column(primary_key=True)
@@ -59,7 +59,7 @@ def shop_at(url: str, *, plans: bool) -> Shop:
         since: Mapped[date | None]
         lines: Mapped[list["Line"]] = relationship(back_populates="item", passive_deletes="all")
 
-    class Line(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Line(db.Base):
         __tablename__ = "lines"
 
         order: Mapped[int] = mapped_column(primary_key=True)
@@ -68,7 +68,7 @@ def shop_at(url: str, *, plans: bool) -> Shop:
         item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"))
         item: Mapped[Item | None] = relationship(back_populates="lines")
 
-    class Part(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Part(db.Base):
         __tablename__ = "parts"
 
         id: Mapped[int] = mapped_column(primary_key=True)
