@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from ._cleanup import never_hiding
 from ._deletion import WITH_DELETED, expire_partial, is_deleted
+from ._plans.running import Answer, within
 from ._stale import typed
 from ._strict import LOADING, refuse_lazy_load
 from ._types import R
@@ -137,6 +138,19 @@ class CarriedSession(UnitOfWork):
                 return execute(statement, *args, **kwargs)
         except exc.DBAPIError as error:
             if nothing_to_lose:  # what follows begins anew, as after a failed read
+                with never_hiding(error):
+                    self.release()
+            raise
+
+    def ask_within(self, sql: str, parameters: Any, *, describe: bool) -> Answer | None:
+        """Run a plan's statement in the transaction, which it may begin."""
+        nothing_to_lose = self.block is None and self.idle()
+        try:
+            with self._noting_failures():
+                connection = self._connection_for_bind(self.get_bind())
+                return within(connection, sql, parameters, describe=describe)
+        except exc.DBAPIError as error:
+            if nothing_to_lose:
                 with never_hiding(error):
                     self.release()
             raise

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, orm, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import ColumnClause
 
 from ._deletion import WITH_DELETED, SoftDeletable, require_soft
 from ._names import check_criteria, column_named, mapper_of
 from ._operations import Runner
+from ._plans.asking import compose
+from ._plans.steps import Attributes, Clauses, Equal, Limit, Offset, Step, are_expressions
 from ._types import AnySelect, Criterion, T
 from .exceptions import InvalidSliceError
 from .scope import scopes_of
@@ -38,17 +42,24 @@ class Chain(Generic[T]):
         "_latest",
         "_limit",
         "_locked",
+        "_made",
         "_model",
         "_multiplied",
         "_offset",
         "_options",
         "_sliced",
-        "_statement",
+        "_steps",
     )
 
     def __init__(self, model: type[Any]) -> None:
         self._model = model
-        self._statement: AnySelect = select(model)
+        self._made: AnySelect | None = None
+        # what was called so far, from which the statement is made when it is needed; None where
+        # it was made already and then changed
+        self._steps: tuple[Step, ...] | None = ()
+        mapper: orm.Mapper[Any] | None = getattr(model, "__mapper__", None)
+        if mapper is None or mapper.class_ is not model:  # an alias, or nothing one could ask
+            self._statement = select(model)
         # apart, because a count wants the statement without its eager loads
         self._options: tuple[ORMOption, ...] = ()
         self._latest: Any = model
@@ -63,27 +74,45 @@ class Chain(Generic[T]):
         return self._become(type(self), statement, **changes)
 
     def _become(self, kind: type[C], statement: AnySelect, **changes: Any) -> C:
-        new = kind.__new__(kind)
-        new._model, new._statement, new._given = self._model, statement, self._given
-        new._options = changes.get("options", self._options)
-        new._latest = changes.get("latest", self._latest)
-        new._limit = changes.get("limit", self._limit)
-        new._offset = changes.get("offset", self._offset)
-        new._joined = changes.get("joined", self._joined)
-        new._multiplied = changes.get("multiplied", self._multiplied)
-        new._sliced = changes.get("sliced", self._sliced)
-        new._distinct = changes.get("distinct", self._distinct)
-        new._grouped = changes.get("grouped", self._grouped)
-        new._locked = changes.get("locked", self._locked)
-        if hasattr(self, "__dict__") and hasattr(
-            new, "__dict__"
-        ):  # what a class of the user's keeps
-            new.__dict__.update(self.__dict__)
+        new = self._copy(kind)
+        new._made, new._steps = statement, None
+        for name, value in changes.items():
+            setattr(new, f"_{name}", value)
         return new
+
+    def _copy(self, kind: type[C]) -> C:
+        new = kind.__new__(kind)
+        new._model, new._given, new._options = self._model, self._given, self._options
+        new._made, new._steps = self._made, self._steps
+        new._latest, new._limit, new._offset = self._latest, self._limit, self._offset
+        new._joined, new._multiplied, new._locked = self._joined, self._multiplied, self._locked
+        new._sliced, new._distinct, new._grouped = self._sliced, self._distinct, self._grouped
+        if hasattr(new, "__dict__"):  # what a class of the user's keeps
+            new.__dict__.update(getattr(self, "__dict__", ()))
+        return new
+
+    def _stepped(self, kind: type[C], step: Step) -> C:
+        """The same, with one more call, which is not made yet."""
+        assert self._steps is not None
+        new = self._copy(kind)
+        new._made, new._steps = None, (*self._steps, step)
+        return new
+
+    @property
+    def _statement(self) -> AnySelect:
+        """The statement without its loader options."""
+        if self._made is None:
+            assert self._steps is not None
+            self._made, _ = compose(self._model, self._steps)
+        return self._made
+
+    @_statement.setter
+    def _statement(self, statement: AnySelect) -> None:
+        self._made, self._steps = statement, None
 
     def _run_by(self, runner: Runner) -> Self:
         """The same, asked of a session that is not that of the model's scope."""
-        new = self._with(self._statement)
+        new = self._copy(type(self))
         new._given = runner
         return new
 
@@ -128,6 +157,10 @@ class Chain(Generic[T]):
         Raises:
             UnknownNameError: A keyword is no attribute of the model.
         """
+        if not eq:
+            return self
+        if self._steps is not None and (step := Equal.of(self._latest, eq)) is not None:
+            return self._stepped(type(self), step)
         check_criteria("filter_by", self._latest, eq)
         return self.filter(*(getattr(self._latest, name) == value for name, value in eq.items()))
 
@@ -139,6 +172,10 @@ class Chain(Generic[T]):
         FROM users
         WHERE users.age > :age_1 AND users.name != :name_1
         """
+        if not criteria:
+            return self
+        if self._steps is not None and are_expressions(criteria):
+            return self._stepped(type(self), Clauses(Select.where, criteria))
         return self._with(self._statement.where(*criteria))
 
     def where(self, *criteria: Criterion) -> Self:
@@ -164,7 +201,13 @@ class Chain(Generic[T]):
         Raises:
             UnknownNameError: A string names no column.
         """
-        return self._with(self._statement.order_by(*self._resolve("order_by", columns)))
+        resolved = self._resolve("order_by", columns)
+        if self._steps is not None:
+            if Attributes.takes(resolved):
+                return self._stepped(type(self), Attributes(Select.order_by, resolved))
+            if are_expressions(resolved):
+                return self._stepped(type(self), Clauses(Select.order_by, resolved))
+        return self._with(self._statement.order_by(*resolved))
 
     def reset_order(self) -> Self:
         """Forget every `order_by()` so far.
@@ -199,13 +242,13 @@ class Chain(Generic[T]):
         """
         return self._with(self._statement.having(*criteria), grouped=True)
 
-    def _resolve(self, verb: str, columns: tuple[Any, ...]) -> list[Any]:
-        return [
+    def _resolve(self, verb: str, columns: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(
             column_named(verb, (self._model, self._latest), self._statement, column)
             if isinstance(column, str)
             else column
             for column in columns
-        ]
+        )
 
     def limit(self, count: int | None) -> Self:
         """Return at most this many; `None` forgets the limit.
@@ -215,6 +258,13 @@ class Chain(Generic[T]):
         FROM users
         LIMIT :param_1
         """
+        return self._limited(count)
+
+    def _limited(self, count: int | None) -> Self:
+        if self._steps is not None and type(count) is int:
+            new = self._stepped(type(self), Limit(count))
+            new._sliced, new._limit = True, count
+            return new
         return self._with(
             self._statement.limit(count),
             sliced=count is not None or self._offset is not None,
@@ -229,7 +279,13 @@ class Chain(Generic[T]):
         FROM users
         LIMIT :param_1 OFFSET :param_2
         """
-        skipped = None if count == 0 else count
+        return self._skipping(None if count == 0 else count)
+
+    def _skipping(self, skipped: int | None) -> Self:
+        if self._steps is not None and type(skipped) is int:
+            new = self._stepped(type(self), Offset(skipped))
+            new._sliced, new._offset = True, skipped
+            return new
         return self._with(
             self._statement.offset(skipped),
             sliced=skipped is not None or self._limit is not None,
@@ -448,6 +504,23 @@ class Chain(Generic[T]):
 
     def _count_of(self, rows: AnySelect) -> Select[int]:
         return self._around(select(func.count()).select_from(rows.subquery()))
+
+    def _has_own_criteria(self) -> bool:
+        """Whether no criterion is about another table, for all that can be told at a glance."""
+        if self._steps is not None and not any(isinstance(s, Clauses) for s in self._steps):
+            return True
+        where = self._statement.whereclause
+        own = frozenset(mapper_of(self._model).tables)
+        parts = () if where is None else visitors.iterate(where)
+        return all(each.table in own for each in parts if isinstance(each, ColumnClause))
+
+    def _is_of_one_table(self) -> bool:
+        """Whether it is known, without the statement, that FROM is the model's table."""
+        mapper = mapper_of(self._model)
+        if self._joined or mapper.class_ is not self._model:
+            return False
+        one = mapper.inherits is None and mapper.polymorphic_on is None
+        return one and self._has_own_criteria() and mapper.persist_selectable is mapper.local_table
 
     def _around(self, statement: S) -> S:
         """A statement around this one, with the execution options of this one."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import exc, inspect, orm, select
 from sqlalchemy.orm import Mapped, ORMExecuteState, mapped_column, with_loader_criteria, with_parent
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.base import ExecutableOption
 
 from .columns import UTCDateTime, declared_column, utcnow
 
@@ -24,6 +25,7 @@ __all__ = [
     "deletion_of",
     "expire_partial",
     "hide_deleted",
+    "hiding",
     "is_deleted",
     "mark_deleted",
     "require_soft",
@@ -49,10 +51,20 @@ _visible: Final = with_loader_criteria(
     SoftDeletable, lambda model: model.deleted_at.is_(None), include_aliases=True
 )
 
+_HIDING: Final = (_visible,)
+
 
 def note_mapper(mapper: orm.Mapper[Any]) -> None:
     """From now on what its registry's models load is looked at."""
     _registries.add(mapper.registry)
+
+
+def hiding(mapper: orm.Mapper[Any]) -> tuple[ExecutableOption, ...]:
+    """The options that are added to each statement about a model, unless it asks for deleted ones.
+
+    Models beside one whose records are hidden have them too: they may lead to it.
+    """
+    return _HIDING if mapper.registry in _registries else ()
 
 
 def hide_deleted(state: ORMExecuteState) -> None:

@@ -34,6 +34,7 @@ class Found:
         joined: Whether there are joins.
         limited: Whether there is a limit or an offset.
         distinct: Whether there is a DISTINCT, of whole rows or on columns.
+        own: Whether it is known that the statement is about the model's table alone.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class Found:
         joined: bool,
         limited: bool,
         distinct: bool,
+        own: bool = False,
     ) -> None:
         self.mapper = mapper_of(model)
         self._entity, self._statement, self._limited = model, statement, limited
         self._ordered = limited or distinct  # which rows these are depends on the order
         grouped = bool(statement._group_by_clauses or statement._having_criteria)
-        one_table = statement.get_final_froms() == [self.mapper.local_table]
+        one_table = own or statement.get_final_froms() == [self.mapper.local_table]
         self._is_where = one_table and not (joined or self._ordered or grouped)
         self._repeats = distinct or grouped  # PostgreSQL locks no rows of these
         self._criteria = [each for each in options if isinstance(each, LoaderCriteriaOption)]

@@ -233,6 +233,27 @@ class LoopHome(Home):
         """Await an operation on this loop that ends up in `run`, or comes from there."""
         return await Gently(operation, first=partial(self._stop, asyncio.current_task()))
 
+    def is_here(self) -> bool:
+        """Whether this code runs on the loop."""
+        return asyncio.get_running_loop() is self._loop
+
+    async def aown(self, operation: Coroutine[Any, Any, R]) -> R:
+        """Await an operation that is awaited at home, as the only one, and gently."""
+        return await self.gently(self._in_turn(operation))
+
+    async def _in_turn(self, operation: Coroutine[Any, Any, R]) -> R:
+        try:
+            await self._lock.acquire()
+        except BaseException:
+            operation.close()
+            raise
+        self._owner, self._task = operation, asyncio.current_task()
+        try:
+            return await operation
+        finally:
+            self._owner = self._task = None
+            self._lock.release()
+
     async def _stop(self, task: asyncio.Task[Any] | None) -> None:
         mine = self._task is task  # not one that waits for its turn
         if mine and self.tenant is not None and self.tenant.drops_statements:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn, cast
 
 from sqlalchemy import Engine, Pool, event
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection
 
 # without its `connect` event: the connection was set up when it was opened
 from sqlalchemy.pool.base import _ConnectionRecord as Record
@@ -79,7 +79,7 @@ class OneConnection(Pool):
         return self
 
 
-def turn_of(connection: PoolProxiedConnection) -> object:
+def turn_of(connection: ManagesConnection) -> object:
     """Who this is in the turns: the same for one who has it checked out, until it is returned."""
     return (connection.record_info or {}).get(_WHO, connection)
 

@@ -8,26 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Select, orm
 from sqlalchemy.engine import ScalarResult
 
+from ._plans.asking import Shape
 from ._types import R, T
 
 __all__ = ["Operation", "Perform", "Read", "Runner", "Send", "Steps", "Write"]
 
+U = TypeVar("U")
+"""What becomes of an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[R]):
-    """A question: outside a transaction its connection goes back as soon as it is answered."""
+    """A question: outside a transaction its connection goes back as soon as it is answered.
+
+    `shape` tells its plan, where there may be one; `read` makes the answer of what a plan finds.
+    """
 
     ask: Callable[[orm.Session], R]
+    shape: Shape | None = None
+    read: Callable[[list[Any]], R] | None = None
 
     @classmethod
     def of(cls, statement: Select[T], read: Callable[[ScalarResult[T]], R]) -> Read[R]:
         """A statement, and how its result is read."""
         return Read(lambda session: read(session.scalars(statement)))
+
+    def then(self, change: Callable[[R], U]) -> Read[U]:
+        """The same question, with what becomes of its answer."""
+        ask, read = self.ask, self.read
+        return Read(
+            lambda session: change(ask(session)),
+            self.shape,
+            None if read is None else lambda found: change(read(found)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

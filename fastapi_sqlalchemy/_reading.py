@@ -10,9 +10,10 @@ from typing import Any, Protocol, Self, TypeVar, overload
 
 from sqlalchemy import exc, orm, select
 
-from ._chain import Chain
 from ._explain import explained
 from ._operations import Read
+from ._planned import Planned
+from ._plans.asking import Shape
 from ._types import AnySelect, R, T
 from .exceptions import InvalidSliceError, MultipleRecordsFoundError, RecordNotFoundError, answered
 
@@ -30,13 +31,13 @@ class Found(Protocol[T_co]):
     def one_or_none(self) -> T_co | None: ...
 
 
-class Reading(Chain[T]):
+class Reading(Planned[T]):
     """A chain that can be asked for what it describes."""
 
     __slots__ = ()
 
-    def _read(self, statement: AnySelect, read: Callable[[Found[T]], R]) -> Read[R]:
-        """A statement of this chain, and how its result is read."""
+    def _read(self, read: Callable[[Found[T]], R]) -> Read[R]:
+        """The statement of this chain, and how its result is read."""
         raise NotImplementedError
 
     def all(self) -> list[T]:
@@ -64,7 +65,7 @@ class Reading(Chain[T]):
         return self.aall().__await__()
 
     def _all(self) -> Read[list[T]]:
-        return self._read(self.statement, lambda found: list(found.all()))
+        return self._read(lambda found: list(found.all()))
 
     @overload
     def __getitem__(self, wanted: slice) -> Self: ...
@@ -114,7 +115,7 @@ class Reading(Chain[T]):
 
     def _first(self) -> Read[T | None]:
         one = 1 if self._limit is None else min(self._limit, 1)
-        return self._read(self.statement.limit(one), lambda found: found.first())
+        return self._limited(one)._read(lambda found: found.first())
 
     def first_or_404(self, description: str | None = None) -> T:
         """The first; where there is none, an HTTP answer 404.
@@ -187,7 +188,7 @@ class Reading(Chain[T]):
             except exc.MultipleResultsFound:
                 raise MultipleRecordsFoundError(self._model.__name__, str(self)) from None
 
-        return self._read(self.statement, only)
+        return self._read(only)
 
     def one_or_none(self) -> T | None:
         """The only one, or None.
@@ -213,7 +214,7 @@ class Reading(Chain[T]):
             except exc.MultipleResultsFound:
                 raise MultipleRecordsFoundError(self._model.__name__, str(self)) from None
 
-        return self._read(self.statement, only)
+        return self._read(only)
 
     def one_or_404(self, description: str | None = None) -> T:
         """The only one; where there is none, an HTTP answer 404.
@@ -258,10 +259,6 @@ class Reading(Chain[T]):
         """Awaitable twin of `count`."""
         return await self._runner.arun(self._count())
 
-    def _count(self) -> Read[int]:
-        statement = self._counted()
-        return Read(lambda session: session.scalars(statement).one())
-
     def exists(self) -> bool:
         """Whether anything matches.
 
@@ -277,11 +274,51 @@ class Reading(Chain[T]):
         return await self._runner.arun(self._exists())
 
     def _exists(self) -> Read[bool]:
-        return self._exists_in(self._statement.order_by(None))
+        found = self._value("exists", lambda: self._around(select(self._present().exists())))
+        return found.then(bool)
 
-    def _exists_in(self, rows: AnySelect) -> Read[bool]:
-        statement = self._around(select(rows.exists()))
-        return Read(lambda session: bool(session.scalar(statement)))
+    def _present(self) -> AnySelect:
+        """A statement that has a row where this one has."""
+        return self._statement.order_by(None)
+
+    def explain_plan(self) -> str:
+        """Which way `all()` takes: by a plan, or that of SQLAlchemy and why. Nothing is sent.
+
+        >>> User.query.filter_by(name="Ada").explain_plan()
+        'a plan'
+        >>> User.query.join(User.posts).explain_plan()
+        "SQLAlchemy's own path: the query joins"
+        """
+        return self._runner.run(self._explain_plan())
+
+    async def aexplain_plan(self) -> str:
+        """Awaitable twin of `explain_plan`."""
+        return await self._runner.arun(self._explain_plan())
+
+    def _explain_plan(self) -> Read[str]:
+        def ask(session: orm.Session) -> str:
+            shape = self._shape_of_all()
+            obstacle = self._unplanned() if shape is None else shape.obstacle(session)
+            return "a plan" if obstacle is None else f"SQLAlchemy's own path: {obstacle}"
+
+        return Read(ask)
+
+    def _shape_of_all(self) -> Shape | None:
+        """What tells the plan of `all()`, where there may be one."""
+        return None
+
+    def _unplanned(self) -> str:
+        """What of the chain no plan is made for."""
+        parts = {
+            "the query joins": self._joined,
+            "the query has loader options": self._options,
+            "the query groups": self._grouped,
+            "the query has a DISTINCT": self._distinct,
+            "the query locks rows": self._locked,
+            "the query has execution options": self._statement.get_execution_options(),
+        }
+        found = next((reason for reason, there in parts.items() if there), None)
+        return found or "the query compares with a value, or has a part, that no plan is made for"
 
     def explain(self) -> str:
         """How the database would run the query, in its own words; nothing is run.

@@ -66,16 +66,18 @@ def _asked(
     verb: str, model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]
 ) -> tuple[Query[T], list[Any]]:
     """The query that the criteria make, or one and the key that was given instead."""
-    name = f"{model.__name__}.{verb}()"
     if not criteria and not eq:
-        raise TypeError(f"{name} expected a primary key or criteria, found neither")
-    check_criteria(verb, model, eq)
+        raise TypeError(
+            f"{model.__name__}.{verb}() expected a primary key or criteria, found neither"
+        )
+    if eq:
+        check_criteria(verb, model, eq)
     keys = [value for value in criteria if not _is_criterion(value)]
     if not keys:
         return matching(verb, model, criteria, eq), keys
     if len(criteria) > 1 or eq:
         raise TypeError(
-            f"{name} expected either one primary key or criteria, found both; "
+            f"{model.__name__}.{verb}() expected either one primary key or criteria, found both; "
             "the key of several columns is one tuple"
         )
     return query_of(model), keys

@@ -8,7 +8,8 @@ life are called, and their engine is looked up when one is made.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol, cast
+from dataclasses import replace
+from typing import Any, Final, Protocol, cast
 
 from sqlalchemy import Engine, orm
 from typing_extensions import override
@@ -19,6 +20,9 @@ from .engines import Binds, Engines
 from .session import Session
 
 __all__ = ["MakeSession", "SessionMaker", "Sessions", "session_class"]
+
+_KNOWN_TO_PLANS: Final = frozenset({"autoflush", "expire_on_commit", "info"})
+"""Keyword arguments of a session that leave its statements as they are."""
 
 
 class MakeSession(Protocol):
@@ -68,7 +72,10 @@ class Sessions:
             stands_in = awaited and self._engines.usually_awaits
             home = LoopsStandIn() if stands_in else ThreadHome(blocking)
         if (bind := options.pop("bind", None)) is not None:
-            binds = Binds.of(bind) if isinstance(bind, Engine) else Binds(bind, bind, bind)
+            own = isinstance(bind, Engine)
+            binds = Binds.of(bind, plans=False) if own else Binds(bind, bind, bind)
+        if kind is not Session or not options.keys() <= _KNOWN_TO_PLANS:
+            binds = replace(binds, plans=None)
         options["bind"] = binds.plain
         session = kind(
             binds,

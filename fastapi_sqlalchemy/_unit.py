@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, orm
 from sqlalchemy.orm import SessionTransaction
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection
 from typing_extensions import override
 
 from ._cleanup import never_hiding
@@ -58,7 +58,7 @@ class UnitOfWork(orm.Session):
         /,  # SQLAlchemy has an option `binds` too
         *,
         commits_late: bool,
-        stop: Callable[[PoolProxiedConnection], None],
+        stop: Callable[[ManagesConnection], None],
         hold_warning: float | None = None,
         **options: Any,
     ) -> None:
@@ -85,6 +85,8 @@ class UnitOfWork(orm.Session):
         self._connection: Connection | None = None
         self._stop = stop
         self._hold_warning, self._held_since = hold_warning, 0.0
+        self._plans = binds.plans
+        self._lone: ConnectionPoolEntry | None = None
         self._reading = self._guarding = self._opening_savepoint = self._ended = False
         self._lost = False
         self._failed_in: SessionTransaction | None = None
@@ -123,12 +125,29 @@ class UnitOfWork(orm.Session):
         return within or self._binds.one_view
 
     @property
+    def reads_alone(self) -> bool:
+        """Whether what is asked now is a lone read, which needs no transaction."""
+        return self._reading and self._transaction is None and self._hold_warning is None
+
+    @property
+    def sends_alone(self) -> bool:
+        """Whether what is stored now may be one statement, and that a transaction."""
+        transaction = self._transaction
+        if transaction is not None and (transaction.parent or transaction._connections):
+            return False
+        ordinary = self._hold_warning is None and not self.expire_on_commit
+        return ordinary and self.block is None
+
+    @property
     def drops_statements(self) -> bool:
         """Whether the driver, when cancelled, leaves the statement running at the server."""
         return self._binds.plain.dialect.driver in ("aiomysql", "asyncmy")
 
     def interrupt(self) -> None:
         """End the statement that is running, from another thread."""
+        if (lone := self._lone) is not None:
+            self._stop(lone)
+            return
         connection = self._connection
         if connection is None or connection.closed or connection.invalidated:
             return
@@ -157,9 +176,13 @@ class UnitOfWork(orm.Session):
             return super().get_bind(*args, **kwargs)
         if self._connection is not None:
             return self._connection.engine
-        if self._reading:
-            return self._binds.reading
-        return self._binds.plain if self.block is None else self._binds.transaction
+        binds = self._binds
+        chosen = binds.plain if self.block is None else binds.transaction
+        chosen = binds.reading if self._reading else chosen
+        # an engine with options has the `echo` that the other one had when it was made
+        if chosen is not binds.plain and isinstance(chosen, Engine):
+            chosen.logger = binds.plain.engine.logger
+        return chosen
 
     @contextmanager
     def _noting_failures(self) -> Iterator[None]:

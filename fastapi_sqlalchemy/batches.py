@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from sqlalchemy import exc, orm
 
-from ._chain import Chain
 from ._keyset import Keyset
 from ._operations import Read
+from ._planned import Planned
 from ._slices import Slice
 from ._types import T
 from .pagination import check_size
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], object]
 """Told after each batch how many records are done, and how many there were at the start."""
 
 
-class Batches(Chain[T]):
+class Batches(Planned[T]):
     """What a query gives in batches."""
 
     __slots__ = ()
@@ -135,8 +135,7 @@ class Batches(Chain[T]):
         return Slice(self, Keyset.of(verb, self._model, self._statement), limit=size)
 
     def _total(self) -> Read[int]:
-        statement = self._counted()
-        return Read(lambda session: session.scalars(statement).one())
+        return self._count()
 
     def _refuse_slice(self, verb: str) -> None:
         if self._sliced:

@@ -86,8 +86,11 @@ class Block(Generic[D]):
             raise
         finally:
             self._leave()
-            with never_hiding(error):
+            if error is None:
                 scope.close()
+            else:
+                with never_hiding(error):
+                    scope.close()
 
     async def __aenter__(self) -> D:
         return self._enter(awaited=True)

@@ -108,4 +108,5 @@ class BulkWrites(Chain[T]):
             joined=self._joined,
             limited=self._sliced,
             distinct=self._distinct,
+            own=self._is_of_one_table(),
         )

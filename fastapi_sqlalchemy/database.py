@@ -71,6 +71,10 @@ class SQLAlchemy(Tables):
             then. None, the default, never does.
         cursor_secret: What the cursors of `cursor_paginate()` are signed with, the same in every
             process that serves them. Without one a client can make up a place to read from.
+        autocommit_reads: Whether a read outside a transaction is sent without one. With False each
+            is a transaction of its own.
+        plans: Whether ordinary queries may go past SQLAlchemy's execution, where that makes no
+            difference but time.
 
     Raises:
         TypeError: An option is unknown or contradicts another one.
@@ -108,6 +112,8 @@ class SQLAlchemy(Tables):
         blocking: Blocking = "warn",
         hold_warning: float | None = None,
         cursor_secret: str | bytes | None = None,
+        autocommit_reads: bool = True,
+        plans: bool = True,
     ) -> None:
         self._scopes = Scopes(self._require_url, self.new_scope)
         self.get_session = Dependency("get_session", self._scopes, lambda: self.session)
@@ -127,6 +133,8 @@ class SQLAlchemy(Tables):
             blocking=blocking,
             hold_warning=hold_warning,
             cursor_secret=cursor_secret,
+            autocommit_reads=autocommit_reads,
+            plans=plans,
         )
         vars(self)["Base"] = make_base(
             self._scopes, metadata=metadata, model_class=model_class, query_class=query_class
@@ -147,6 +155,8 @@ class SQLAlchemy(Tables):
         blocking: Blocking = "warn",
         hold_warning: float | None = None,
         cursor_secret: str | bytes | None = None,
+        autocommit_reads: bool = True,
+        plans: bool = True,
     ) -> None:
         """Say where the database is, with the options of the constructor.
 
@@ -176,6 +186,8 @@ class SQLAlchemy(Tables):
             engine=engine if engine is not None else custom_engine,
             async_engine=async_engine,
             options=engine_args,
+            autocommit_reads=autocommit_reads,
+            plans=plans,
         )
         if self._engines.isolation is None:
             self._engines.dispose()

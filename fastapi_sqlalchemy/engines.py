@@ -13,7 +13,8 @@ import os
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -27,10 +28,11 @@ from sqlalchemy import (
     exc,
     make_url,
 )
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import ManagesConnection
 
-from . import autocommit, drivers, sqlite, violations
+from . import _ping, autocommit, drivers, sqlite, violations
 from ._one_connection import refuse_connections
+from ._plans.plans import Plans
 from ._types import Options
 from .exceptions import IsolationError, SessionNotInitialisedError
 from .isolation import Isolation
@@ -61,22 +63,44 @@ class Binds:
     one_view: bool = False
     """Whether the reads of a scope are one transaction, because they are one view of the data."""
 
+    plans: Plans | None = None
+    """How ordinary queries are sent past SQLAlchemy's execution; None is not at all."""
+
     @classmethod
-    def of(cls, engine: Engine) -> Binds:
-        """The ways for this engine, by its dialect and isolation level."""
+    def of(cls, engine: Engine, *, autocommit_reads: bool = True, plans: bool = True) -> Binds:
+        """The ways for this engine, by its dialect and isolation level.
+
+        Args:
+            engine: The engine.
+            autocommit_reads: Whether a lone read may do without a transaction.
+            plans: Whether to have any.
+        """
+        binds = cls._of(engine)
+        if not autocommit_reads:
+            alone = None if binds.plans is None else Plans.of(engine, alone=False)
+            binds = replace(binds, reading=engine, plans=alone)
+        return binds if plans else replace(binds, plans=None)
+
+    @classmethod
+    def _of(cls, engine: Engine) -> Binds:
         if engine.dialect.name == "sqlite":
-            return cls(engine, engine, engine.execution_options(**{sqlite.IMMEDIATE: True}))
+            writing = engine.execution_options(**{sqlite.IMMEDIATE: True})
+            return cls(engine, engine, writing, plans=Plans.of(engine, alone=True))
         options = engine.get_execution_options()
         level = options.get("isolation_level") or getattr(
             engine.dialect, "_on_connect_isolation_level", None
         )
         if level in _ONE_VIEW or level == "AUTOCOMMIT":
-            return cls(engine, engine, engine, one_view=level in _ONE_VIEW)
+            plans = Plans.of(engine, alone=False)
+            return cls(engine, engine, engine, one_view=level in _ONE_VIEW, plans=plans)
         if autocommit.EXPLICIT in options:
-            return cls(engine, engine.execution_options(**{autocommit.LONE: True}), engine)
+            reading = engine.execution_options(**{autocommit.LONE: True})
+            return cls(engine, reading, engine, plans=Plans.of(engine, alone=True))
+        plans = Plans.of(engine, alone=False)
         if engine.dialect.name != "postgresql":  # to switch costs more trips than it saves
-            return cls(engine, engine, engine)
-        return cls(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), engine)
+            return cls(engine, engine, engine, plans=plans)
+        reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        return cls(engine, reading, engine, plans=plans)
 
 
 class Engines:
@@ -88,6 +112,8 @@ class Engines:
         engine: An engine made by the caller, used as it is.
         async_engine: An asyncio engine made by the caller, for the loop it is used on.
         options: Keyword arguments of `create_engine()`, over our defaults.
+        autocommit_reads: Whether a lone read may do without a transaction.
+        plans: Whether ordinary queries may go past SQLAlchemy's execution.
     """
 
     url: URL | None
@@ -100,8 +126,11 @@ class Engines:
         engine: Engine | None = None,
         async_engine: AsyncEngine | None = None,
         options: Options | None = None,
+        autocommit_reads: bool = True,
+        plans: bool = True,
     ) -> None:
         self._options = dict(options or {})
+        self._binds_of = partial(Binds.of, autocommit_reads=autocommit_reads, plans=plans)
         self._given, self._given_async = engine, async_engine
         if engine is not None:  # what awaited calls need cannot be told from it
             url = None
@@ -147,7 +176,7 @@ class Engines:
     def blocking(self) -> Binds:
         """The same, in the ways a session uses it."""
         if self._binds is None:
-            self._binds = Binds.of(self.engine)
+            self._binds = self._binds_of(self.engine)
         return self._binds
 
     def _make(self) -> Engine:
@@ -164,6 +193,8 @@ class Engines:
         violations.translate(engine)
         if autocommit.applies(self._url, self._options):
             autocommit.begin_explicitly(engine)
+        if engine.dialect.driver == "psycopg":
+            _ping.ask_seldom(engine)
         if engine.dialect.name == "sqlite":
             sqlite.configure(engine)
             sqlite.begin_for_real(engine)
@@ -229,7 +260,7 @@ class Engines:
             engine = self._make_async()
             awaited = _Awaited(
                 engine,
-                Binds.of(engine.sync_engine),
+                self._binds_of(engine.sync_engine),
                 _dispose_with_the_loop(engine) if engine is not self._given_async else None,
             )
             with self._lock:
@@ -260,6 +291,8 @@ class Engines:
             drivers.name_connect_errors(engine.sync_engine)
         if autocommit.applies(self._async_url, self._options):
             autocommit.begin_explicitly(engine.sync_engine)
+        if engine.dialect.driver == "psycopg":
+            _ping.ask_seldom(engine.sync_engine)
         return engine
 
     def _drop_closed_loops(self) -> None:
@@ -305,7 +338,7 @@ class Engines:
             while self._refusing:
                 self._refusing.pop()()
 
-    def stop(self, connection: PoolProxiedConnection) -> None:
+    def stop(self, connection: ManagesConnection) -> None:
         """End the statement that runs on a connection, from another thread."""
         if self.isolation is not None:
             self.isolation.stop(connection, self._stop)

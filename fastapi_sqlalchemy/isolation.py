@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import ExecutionContext
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import ManagesConnection, PoolProxiedConnection
 
 from ._caller import watching
 from ._ground import ground_of
@@ -120,7 +120,7 @@ class Isolation:
             self._holder.close()
         return True
 
-    def stop(self, connection: PoolProxiedConnection, stop: Callable[[Any], None]) -> None:
+    def stop(self, connection: ManagesConnection, stop: Callable[[Any], None]) -> None:
         """End what runs on a connection, from another thread, and nothing else.
 
         SQLite rolls all of a transaction back when a write in it is interrupted: that one may end.

@@ -14,8 +14,9 @@ from sqlalchemy import Row, exc, orm
 from ._cursors import Cursor
 from ._keyset import Keyset, whole_order
 from ._operations import Read
+from ._plans.asking import RECORDS
 from ._slices import Slice
-from ._types import T
+from ._types import AnySelect, T
 from .batches import Batches
 from .exceptions import InvalidCursorError, answered
 from .pagination import CursorPage, Page, check_size, offset_of
@@ -81,7 +82,7 @@ class Paging(Batches[T]):
         offset = offset_of(page, per_page)
         self._refuse_slice("paginate")
         records = self._numbered(per_page + (not count), offset)
-        counted = self._counted()
+        counted = self._count()
 
         def ask(session: orm.Session) -> Page[T]:
             found = records(session)
@@ -91,7 +92,7 @@ class Paging(Batches[T]):
             total = offset + len(found)
             if len(found) == per_page or (offset and not found):
                 # what was added or deleted meanwhile does not contradict the page
-                total = max(total if found else 0, session.scalars(counted).one())
+                total = max(total if found else 0, counted.ask(session))
             return Page(found, page=page, per_page=per_page, total=total)
 
         return Read(ask)
@@ -101,12 +102,17 @@ class Paging(Batches[T]):
             keyset = Keyset.of("paginate", self._model, self._statement)
             part = Slice(self, keyset, limit, offset)
             return lambda session: [row[0] for row in part.read(session)]
-        statement = self.statement.order_by(None).limit(limit).offset(offset or None)
+        pages = self._limited(limit)._skipping(offset or None)
 
         def read(session: orm.Session) -> list[T]:
-            dialect = session.get_bind(self._model).dialect
-            order = whole_order(self._model, self._statement, dialect)
-            return list(session.scalars(statement.order_by(*order)).unique())
+            def statement() -> AnySelect:
+                dialect = session.get_bind(self._model).dialect
+                order = whole_order(self._model, self._statement, dialect)
+                return pages.statement.order_by(None).order_by(*order)
+
+            shape = pages._shape(RECORDS, "page", statement)
+            found = None if shape is None else shape.answer(session)
+            return list(session.scalars(statement()).unique()) if found is None else found
 
         return read
 

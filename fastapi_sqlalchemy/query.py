@@ -15,12 +15,14 @@ from typing import Any, Self, cast
 from sqlalchemy import Select, exc, func, literal_column, orm, select, tuple_
 from sqlalchemy import union as union_of
 from sqlalchemy import union_all as union_all_of
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.expression import ColumnClause
+from typing_extensions import override
 
 from ._deletion import WITH_DELETED
 from ._names import mapper_of
 from ._operations import Read
+from ._plans.asking import RECORDS, Shape
+from ._plans.found import Known
+from ._plans.steps import Key
 from ._reading import Found
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
@@ -125,8 +127,20 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         keys = [getattr(self._model, name) for name in names]
         return rows.with_only_columns(*keys, maintain_column_froms=True)
 
-    def _read(self, statement: AnySelect, read: Callable[[Found[T]], R]) -> Read[R]:
-        return Read.of(statement, lambda found: read(found.unique()))
+    def _read(self, read: Callable[[Found[T]], R]) -> Read[R]:
+        shape = self._shape_of_all()
+
+        def ask(session: orm.Session) -> R:
+            found = None if shape is None else shape.answer(session)
+            if found is None:
+                return read(session.scalars(self.statement).unique())
+            return read(Known(found))
+
+        return Read(ask, shape, lambda found: read(Known(found)))
+
+    @override
+    def _shape_of_all(self) -> Shape | None:
+        return self._shape(RECORDS, "all", lambda: self.statement)
 
     def scalar(self) -> T | None:
         """The only record, or None: `one_or_none` by the name SQLAlchemy has for a value.
@@ -177,14 +191,24 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
             )
         if not self._is_plain():
             return self.filter(*_key_criteria(self._model, ident))._one_or_none()
-        options = self._statement.get_execution_options()
-        return Read(
-            lambda session: session.get(
-                self._model, ident, options=self._options, execution_options=options
-            )
-        )
+        key = Key.of(self._model, ident) if self._steps == () else None
+        shape = None if key is None else Shape.of_key(self._model, key)
+
+        def one_of(found: list[T]) -> T | None:
+            return Known(found).one_or_none()
+
+        def ask(session: orm.Session) -> T | None:
+            found = None if shape is None else shape.answer(session)
+            if found is not None:
+                return one_of(found)
+            options = self._statement.get_execution_options()
+            return session.get(self._model, ident, options=self._options, execution_options=options)
+
+        return Read(ask, shape, one_of)
 
     def _is_plain(self) -> bool:
+        if self._steps == ():
+            return True
         refined = self._joined or self._sliced or self._grouped or self._locked
         return not refined and self._statement.whereclause is None
 
@@ -270,21 +294,17 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
 
     def _has_several_froms(self) -> bool:
         """Whether criteria bring further tables into FROM: a join without the word."""
-        where = self._statement.whereclause
-        own = frozenset(mapper_of(self._model).tables)
-        parts = () if where is None else visitors.iterate(where)
-        columns = (each for each in parts if isinstance(each, ColumnClause))
-        if all(column.table in own for column in columns):
+        if self._has_own_criteria():
             return False
         # a table may also be that of a subquery; to ask the statement is exact, and slow
         return len(self._statement.get_final_froms()) > 1
 
-    def _exists(self) -> Read[bool]:
+    @override
+    def _present(self) -> AnySelect:
         if self._sliced and self._distinct:  # DISTINCT of a constant leaves one row
-            return super()._exists()
+            return super()._present()
         rows = self._statement.order_by(None)
-        one: AnySelect = rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
-        return self._exists_in(one)
+        return rows.with_only_columns(literal_column("1"), maintain_column_froms=True)
 
 
 def query_of(model: type[T]) -> Query[T]:

@@ -11,10 +11,14 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 from sqlalchemy import Row, Select, orm
 from sqlalchemy.engine import Result
+from typing_extensions import override
 
 from ._aggregates import Aggregates
 from ._names import check_columns, mapper_of
 from ._operations import Read
+from ._plans.asking import DICTS, ROWS, VALUE, Shape
+from ._plans.found import Known
+from ._plans.steps import Attributes
 from ._reading import Found
 from ._types import AnySelect, Column, R, T, Ts, V
 
@@ -151,6 +155,10 @@ class Columns(Aggregates[T]):
             getattr(self._model, each.key) for each in mapper_of(self._model).column_attrs
         )
         check_columns(verb, self._model, columns)
+        if self._steps is not None and Attributes.takes(columns):
+            new: Rows[*tuple[Any, ...]] = self._stepped(Rows, Attributes(_only, columns))
+            new._options = ()
+            return new
         statement = self._statement.with_only_columns(*columns, maintain_column_froms=True)
         # loader options are about models: SQLAlchemy refuses them where there is none
         options = self._options if _has_records(statement) else ()
@@ -379,7 +387,9 @@ class Columns(Aggregates[T]):
 
     def _dicts(self, columns: tuple[Any, ...]) -> Read[list[dict[str, Any]]]:
         rows = self._entities("dicts", columns)
-        return rows._read(rows.statement, lambda found: [dict(row._mapping) for row in found.all()])
+        shape = rows._shape(DICTS, "dicts", lambda: rows.statement)
+        plain = rows._read(lambda found: [dict(row._mapping) for row in found.all()])
+        return plain if shape is None else _by(shape, plain)
 
     def pluck(self, column: Column[V]) -> list[V]:
         """The values of one column, as a list.
@@ -400,7 +410,9 @@ class Columns(Aggregates[T]):
 
     def _pluck(self, column: Column[V]) -> Read[list[V]]:
         rows = self._entities("pluck", (column,))
-        return rows._read(rows.statement, lambda found: [row[0] for row in found.all()])
+        shape = rows._shape(VALUE, "pluck", lambda: rows.statement)
+        plain = rows._read(lambda found: [row[0] for row in found.all()])
+        return plain if shape is None else _by(shape, plain)
 
 
 class Rows(Columns[Row[*Ts]], Generic[*Ts]):
@@ -422,15 +434,24 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
             return cast("Rows[*tuple[Any, ...]]", self)
         return super()._entities(verb, columns)
 
-    def _read(self, statement: AnySelect, read: Callable[[Found[Row[*Ts]]], R]) -> Read[R]:
-        # as SQLAlchemy's own query does: rows with a record in them come each once
-        unique = _has_records(statement)
+    def _read(self, read: Callable[[Found[Row[*Ts]]], R]) -> Read[R]:
+        shape = self._shape_of_all()
 
         def ask(session: orm.Session) -> R:
-            found = cast("Result[*Ts]", session.execute(statement))
-            return read(found.unique() if unique else found)
+            rows = None if shape is None else shape.answer(session)
+            if rows is not None:
+                return read(Known(rows))
+            found = cast("Result[*Ts]", session.execute(self.statement))
+            if shape is not None:
+                shape.learn(session, cast("Result[Any]", found))
+            # as SQLAlchemy's own query does: rows with a record in them come each once
+            return read(found.unique() if _has_records(self.statement) else found)
 
-        return Read(ask)
+        return Read(ask, shape, lambda found: read(Known(found)))
+
+    @override
+    def _shape_of_all(self) -> Shape | None:
+        return self._shape(ROWS, "rows", lambda: self.statement)
 
     def scalar(self: Rows[V, *tuple[Any, ...]]) -> V | None:
         """The first column of the only row, or None where there is no row.
@@ -455,6 +476,20 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
             return None if row is None else row[0]
 
         return Read(first)
+
+
+def _by(shape: Shape, plain: Read[list[V]]) -> Read[list[V]]:
+    """By a plan, where there is one."""
+
+    def ask(session: orm.Session) -> list[V]:
+        found = shape.answer(session)
+        return plain.ask(session) if found is None else found
+
+    return Read(ask, shape, lambda found: found)
+
+
+def _only(statement: AnySelect, *columns: Any) -> AnySelect:
+    return statement.with_only_columns(*columns, maintain_column_froms=True)
 
 
 def _has_records(statement: AnySelect) -> bool:

@@ -180,6 +180,8 @@ class Scope(Place):
         """
         if not commit and self.commits_late:
             self.hooks.clear()
+        if not (self.commits_late or self.hooks or self._has_committed()):
+            return
         while True:  # a hook may write, and leave hooks of its own
             if (session := self._unfinished()) is not None:
                 session.home.run(self._finish, session, commit=commit)

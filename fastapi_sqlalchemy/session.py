@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import exc, inspect, orm
 from sqlalchemy.orm import SessionTransaction
@@ -17,8 +17,11 @@ from sqlalchemy.orm import SessionTransaction
 from . import sqlite
 from ._carried import CarriedSession
 from ._cleanup import never_hiding
+from ._home import LoopHome
 from ._loaded import load_again, load_expired_of
 from ._operations import Operation, Read, Send, Write
+from ._plans.asking import Shape
+from ._plans.saving import saved_alone
 from ._shield import uninterrupted
 from ._types import R
 from ._unit import Committing
@@ -48,10 +51,37 @@ class Session(CarriedSession):
 
     async def aperform(self, operation: Operation[R], position: Position) -> R:
         """Awaitable twin of `perform`."""
+        if isinstance(operation, Read) and (shape := self._awaitable(operation)) is not None:
+            found = await cast(LoopHome, self.home).aown(self._aread(shape, position))
+            if found is not None and operation.read is not None:
+                return operation.read(found)
         result = await self.home.arun(self._perform, operation, position)
         if self.committed:
             await uninterrupted(self.committed.arun())
         return result
+
+    def _awaitable(self, operation: Read[Any]) -> Shape | None:
+        """What a read asks for, where it may be asked by awaiting the driver."""
+        here = isinstance(self.home, LoopHome) and self.home.is_here()
+        return operation.shape if here and self._may_read_alone() else None
+
+    def _may_read_alone(self) -> bool:
+        return self._plans is not None and self._hold_warning is None and not self._reads_within()
+
+    async def _aread(self, shape: Shape, position: Position) -> list[Any] | None:
+        """Find what a lone read asks for by awaiting the driver; None where it cannot be done so.
+
+        It runs at home, as what it stands for would.
+        """
+        self._require_open()
+        position.check(self)
+        if not self._may_read_alone():  # no more, now that it is this one's turn
+            return None
+        self._reading = True
+        try:
+            return await shape.aanswer(self)
+        finally:
+            self._reading = False
 
     def _perform(self, operation: Operation[R], position: Position) -> R:
         self._require_open()
@@ -99,14 +129,19 @@ class Session(CarriedSession):
             self._restorer.put_back(self)
             raise
         with self._undoing(operation.undo) as savepoint:
-            self.flush()
-            load_expired_of(self, *operation.records)
-            savepoint.release()
+            if not (commit and self._save_alone()):
+                self.flush()
+                load_expired_of(self, *operation.records)
+                savepoint.release()
             if commit:
                 self._plain.commit()
         if commit and self.expire_on_commit and not self.home.attributes_load:
             self._read(Read(lambda _: load_expired_of(self, *operation.records)))
         return result
+
+    def _save_alone(self) -> bool:
+        """Store what waits by one statement in autocommit, where that is all that it takes."""
+        return self._plans is not None and self.sends_alone and saved_alone(self)
 
     def _refuse_within_a_flush(self) -> None:
         if self.within_flush:

@@ -5,7 +5,7 @@ from fastapi_sqlalchemy import SQLAlchemy
 db = SQLAlchemy(url="sqlite:///example.db")
 
 
-class User(db.Base):  # type: ignore[name-defined,misc] # mypy knows no such base class
+class User(db.Base):
     __tablename__ = "users"
 
     id = Column(Integer, primary_key=True)
@@ -13,7 +13,7 @@ class User(db.Base):  # type: ignore[name-defined,misc] # mypy knows no such bas
     email = Column(String)
 
 
-class UserCount(db.Base):  # type: ignore[name-defined,misc] # mypy knows no such base class
+class UserCount(db.Base):
     __tablename__ = "user_counts"
 
     id = Column(Integer, primary_key=True)

@@ -3,7 +3,7 @@ from sqlalchemy import Column, Integer, String
 from fastapi_sqlalchemy import ModelBase, db
 
 
-class User(ModelBase, db.Base):  # type: ignore[name-defined,misc] # mypy knows no such base class
+class User(ModelBase, db.Base):
     __tablename__ = "users"
 
     id = Column(Integer, primary_key=True)

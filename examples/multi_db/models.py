@@ -7,7 +7,7 @@ posts_db = SQLAlchemy(url="sqlite:///posts.db")
 
 
 # A model finds its session through the base it derives from.
-class User(users_db.Base):  # type: ignore[name-defined,misc] # mypy knows no such base class
+class User(users_db.Base):
     __tablename__ = "users"
 
     id = Column(Integer, primary_key=True)
@@ -15,7 +15,7 @@ class User(users_db.Base):  # type: ignore[name-defined,misc] # mypy knows no su
     email = Column(String)
 
 
-class Post(posts_db.Base):  # type: ignore[name-defined,misc] # mypy knows no such base class
+class Post(posts_db.Base):
     __tablename__ = "posts"
 
     id = Column(Integer, primary_key=True)

@@ -5,8 +5,7 @@ from fastapi_sqlalchemy import SQLAlchemy
 db = SQLAlchemy(url="sqlite:///example.db")
 
 
-# mypy knows no base class that is an attribute of a variable; examples/async_db has one it knows
-class User(db.Base):  # type: ignore[name-defined,misc]
+class User(db.Base):
     __tablename__ = "users"
 
     id = Column(Integer, primary_key=True)

@@ -1,5 +1,4 @@
 """The mixins stand beside every kind of base, in any order, and in every kind of model."""
-# mypy: disable-error-code="name-defined, misc, valid-type"
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -2,7 +2,6 @@
 
 A declaration is a function, so that each test has classes, a registry and a database of its own.
 """
-# mypy: disable-error-code="name-defined, misc, valid-type"
 # ruff: noqa: RUF012 - `__mapper_args__` is SQLAlchemy's, which declares it
 
 from collections.abc import Callable, Iterator

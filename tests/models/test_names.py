@@ -51,18 +51,18 @@ def test_update_with_a_misspelt_name_sets_nothing(verb: Verb, db: SQLAlchemy) ->
 
 def test_the_constructor_refuses_a_misspelt_name() -> None:
     with pytest.raises(UnknownNameError):
-        User(nmae="Ada")
+        User(nmae="Ada")  # type: ignore[call-arg]  # the mistake
 
 
 @pytest.mark.parametrize("caught_by", [AttributeError, TypeError, InvalidRequestError])
 def test_an_unknown_name_is_what_a_caller_catches_already(caught_by: type[Exception]) -> None:
     with pytest.raises(caught_by):
-        User(nmae="Ada")
+        User(nmae="Ada")  # type: ignore[call-arg]  # the mistake
 
 
 def test_an_unknown_name_tells_the_model_the_name_and_the_closest_one() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        User(nmae="Ada")
+        User(nmae="Ada")  # type: ignore[call-arg]  # the mistake
     error = caught.value
     assert (error.model, error.unknown, error.closest) == ("User", "nmae", "name")
     assert str(error) == (
@@ -73,14 +73,14 @@ def test_an_unknown_name_tells_the_model_the_name_and_the_closest_one() -> None:
 
 def test_an_unknown_name_like_no_other_tells_which_there_are() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        User(zzz="Ada")
+        User(zzz="Ada")  # type: ignore[call-arg]  # the mistake
     assert caught.value.closest is None
     assert str(caught.value).endswith("It has: email, id, name, posts.")
 
 
 def test_an_unknown_name_does_not_tell_the_value() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        User(pasword="correct horse")
+        User(pasword="correct horse")  # type: ignore[call-arg]  # the mistake
     assert "correct horse" not in str(caught.value)
 
 

@@ -278,7 +278,7 @@ def test_filter_by_after_a_join_of_an_aliased_relationship_names_its_attributes(
 
 def test_an_unknown_name_is_refused_with_the_closest_one() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        _ = User.query.filter_by(nmae="Ada")
+        _ = User.query.filter_by(nmae="Ada")  # type: ignore[call-arg]  # the mistake
     error = caught.value
     assert (error.model, error.unknown, error.closest) == ("User", "nmae", "name")
     assert str(error) == (
@@ -302,14 +302,14 @@ def test_an_unknown_name_after_a_join_of_an_alias_tells_the_model() -> None:
 
 def test_the_first_of_several_unknown_names_is_told() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        _ = User.query.filter_by(name="Ada", emial="a", nmae="b")
+        _ = User.query.filter_by(name="Ada", emial="a", nmae="b")  # type: ignore[call-arg]  # the mistake
     assert caught.value.unknown == "emial"
 
 
 @pytest.mark.parametrize("caught_by", [InvalidRequestError, AttributeError, TypeError])
 def test_an_unknown_name_is_what_a_caller_catches_already(caught_by: type[Exception]) -> None:
     with pytest.raises(caught_by):
-        _ = User.query.filter_by(nmae="Ada")
+        _ = User.query.filter_by(nmae="Ada")  # type: ignore[call-arg]  # the mistake
 
 
 @pytest.mark.parametrize("name", ["metadata", "save", "query", "__tablename__", "_sa_registry"])

@@ -106,11 +106,11 @@ class Everywhere(Query[Any]):
 def test_a_database_has_one_for_all_its_models() -> None:
     db = SQLAlchemy("sqlite://", query_class=Everywhere)
 
-    class Plain(db.Base):  # type: ignore[name-defined, misc] # mypy knows no base in a variable
+    class Plain(db.Base):
         __tablename__ = "plain"
         id: Mapped[int] = mapped_column(primary_key=True)
 
-    class Own(ModelBase, db.Base):  # type: ignore[name-defined, misc] # the same
+    class Own(ModelBase, db.Base):
         __tablename__ = "own"
         query_class = ArticleQuery
         id: Mapped[int] = mapped_column(primary_key=True)

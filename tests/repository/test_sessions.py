@@ -110,7 +110,7 @@ def test_a_session_of_ones_own_calls_no_methods_of_a_record_and_hides_none() -> 
     calls: list[str] = []
     database = SQLAlchemy("sqlite://")
 
-    class Invoice(SoftDeleteMixin, database.Base):  # type: ignore[misc, name-defined]  # of a variable
+    class Invoice(SoftDeleteMixin, database.Base):
         __tablename__ = "invoices"
         id: Mapped[int] = mapped_column(primary_key=True)
         text: Mapped[str | None]

@@ -175,7 +175,7 @@ def test_a_legacy_model_has_its_columns(base: Any) -> None:
         __tablename__ = "old"
         id = Column(Integer, primary_key=True)
         name = Column(String(20), nullable=False, default="x")
-        rank = Column(Enum("a", "b"))  # type: ignore[var-annotated]  # legacy
+        rank = Column(Enum("a", "b"))
         data = Column(JSON)
         price = mapped_column(Numeric(4, 1))
 
@@ -419,7 +419,7 @@ def test_a_schema_waits_for_no_other_model(base: Any) -> None:
 def test_models_of_db_base_have_schemas() -> None:
     db = SQLAlchemy("sqlite://")
 
-    class User(db.Base):  # type: ignore[name-defined,misc]  # mypy knows no such base
+    class User(db.Base):
         __tablename__ = "users"
         id: Mapped[int] = mapped_column(primary_key=True)
         at: Mapped[datetime]

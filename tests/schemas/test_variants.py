@@ -17,7 +17,7 @@ from fastapi_sqlalchemy.exceptions import (
     UnknownNameError,
 )
 from fastapi_sqlalchemy.testing import assert_queries
-from tests.schemas.model import Base, Book, Copy, Reader, Shelf, db
+from tests.schemas.model import Base, Book, Copy, Rank, Reader, Shelf, db
 
 USUAL = ["id", "email", "name", "rank", "is_admin", "joined"]
 
@@ -216,7 +216,7 @@ def test_a_relationship_to_one_is_null_where_its_row_may_say_so() -> None:
 
 def test_relationships_that_lead_back_end_where_the_list_does() -> None:
     schema = Reader.schema(with_=[Reader.books, Book.reader], include={"name"})
-    reader = Reader(id=1, email="abc", name="Ada", rank="guest", is_admin=False)
+    reader = Reader(id=1, email="abc", name="Ada", rank=Rank.GUEST, is_admin=False)
     reader.books = [Book(id=2, title="x", pages=1)]
     circle = schema.model_json_schema()["$defs"]["BookWithReader"]["properties"]["reader"]
     assert circle["anyOf"][0] == {"$ref": "#/$defs/Reader"}

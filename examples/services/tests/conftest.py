@@ -1,5 +1,6 @@
 import os
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -53,9 +54,9 @@ async def client(db_session: Session, letters: Letters) -> AsyncIterator[httpx.A
 
 @pytest.fixture
 def pen(db_session: Session) -> Product:
-    return Products().create(code="PEN", name="Pen", price="2.50", stock=10)
+    return Products().create(code="PEN", name="Pen", price=Decimal("2.50"), stock=10)
 
 
 @pytest.fixture
 def ink(db_session: Session) -> Product:
-    return Products().create(code="INK", name="Blue ink", price="4.00", stock=1)
+    return Products().create(code="INK", name="Blue ink", price=Decimal("4.00"), stock=1)

@@ -1,0 +1,52 @@
+"""What tells a chain's plan, and the value that a plan or SQLAlchemy finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import orm
+
+from ._chain import Chain
+from ._operations import Read
+from ._plans.asking import VALUE, Kind, Shape, compose
+from ._types import AnySelect, T
+
+__all__ = ["Planned"]
+
+
+class Planned(Chain[T]):
+    """A chain whose terminals may have plans."""
+
+    __slots__ = ()
+
+    def _shape(self, kind: Kind, terminal: str, make: Callable[[], AnySelect]) -> Shape | None:
+        """What tells the plan of a terminal of this chain, where there may be one.
+
+        Args:
+            kind: What its rows become.
+            terminal: Its name.
+            make: The statement of the terminal.
+        """
+        steps = self._steps
+        if steps is None:
+            return None
+
+        def composed() -> Any:
+            self._made, binds = compose(self._model, steps)
+            return make(), binds
+
+        return Shape(self._model, steps, kind, terminal, composed)
+
+    def _count(self) -> Read[int]:
+        return self._value("count", self._counted)
+
+    def _value(self, terminal: str, make: Callable[[], AnySelect]) -> Read[Any]:
+        """The value that a statement finds, which has one row."""
+        shape = self._shape(VALUE, terminal, make)
+
+        def ask(session: orm.Session) -> Any:
+            found = None if shape is None else shape.answer(session)
+            return session.scalars(make()).one() if found is None else found[0]
+
+        return Read(ask, shape, lambda found: found[0])

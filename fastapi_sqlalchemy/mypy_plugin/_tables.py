@@ -1,0 +1,116 @@
+"""What is noted of a class for others: its table, its foreign keys, the names it gives to others.
+
+It is kept with the class in mypy's cache, where the class is no longer read as source.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mypy.nodes import (
+    AssignmentStmt,
+    CallExpr,
+    CastExpr,
+    ClassDef,
+    MemberExpr,
+    NameExpr,
+    StrExpr,
+    TypeInfo,
+)
+from mypy.semanal import SemanticAnalyzer
+
+from ._fullnames import DECLARATIVE, METADATA
+from ._lookup import Names, argument, dotted, positional, statements, truth
+
+__all__ = ["backrefs_of", "declares_nullable", "is_abstract", "keys_to", "note_tables"]
+
+_FOREIGN_KEY: Final = "ForeignKey"
+
+
+def note_tables(cls: ClassDef, api: SemanticAnalyzer) -> None:
+    """Note the table of a class, where its columns refer to, and the backrefs it makes."""
+    keys: list[list[Any]] = []
+    backrefs: list[str] = []
+    table = None
+    # as it is written: for a database built on a class both become bases of each of its models
+    bases = (Names(api).symbol_of(expr) for expr in cls.base_type_exprs)
+    abstract = any(base is not None and base.fullname in DECLARATIVE for base in bases)
+    for statement in statements(cls.defs.body):
+        if not isinstance(statement, AssignmentStmt):
+            continue
+        target, value = statement.lvalues[0], statement.rvalue
+        if isinstance(value, CastExpr):
+            value = value.expr
+        if isinstance(value, CallExpr):
+            backrefs += _backrefs(value)
+            keys += [[name, declares_nullable(value)] for name in _referred(value)]
+        elif isinstance(target, NameExpr) and target.name == "__tablename__":
+            table = value.value if isinstance(value, StrExpr) else None
+        elif isinstance(target, NameExpr) and target.name == "__abstract__":
+            abstract = truth(value) is not False
+    noted = {"table": table, "keys": keys, "backrefs": backrefs, "abstract": abstract}
+    if noted := {key: value for key, value in noted.items() if value}:
+        cls.info.metadata.setdefault(METADATA, {}).update(noted)
+
+
+def _referred(call: CallExpr) -> list[str]:
+    """The tables, or with a dot before them the classes, that a column refers to."""
+    found = []
+    for value in positional(call):
+        parts = dotted(value.callee) if isinstance(value, CallExpr) else None
+        if parts is None or parts[-1] != _FOREIGN_KEY:
+            continue
+        assert isinstance(value, CallExpr)
+        column = value.args[0] if value.args else None
+        if isinstance(column, StrExpr):
+            found.append(column.value.rpartition(".")[0])
+        elif isinstance(column, MemberExpr) and (owner := dotted(column.expr)):
+            found.append(f".{owner[-1]}")
+    return found
+
+
+def _backrefs(call: CallExpr) -> list[str]:
+    value = argument(call, "backref")
+    if isinstance(value, CallExpr) and value.args:
+        value = value.args[0]
+    return [value.value] if isinstance(value, StrExpr) else []
+
+
+def declares_nullable(call: CallExpr) -> bool:
+    """Whether a column that is made by this call may be NULL."""
+    nullable = argument(call, "nullable")
+    if nullable is not None:
+        return truth(nullable) is not False
+    key = argument(call, "primary_key")
+    if key is not None and truth(key) is not False:
+        return False
+    # a column that counts by itself is NOT NULL
+    made = [dotted(value.callee) for value in positional(call) if isinstance(value, CallExpr)]
+    return not any(parts is not None and parts[-1] == "Identity" for parts in made)
+
+
+def _noted(info: TypeInfo, key: str) -> Any:
+    return info.metadata.get(METADATA, {}).get(key)
+
+
+def keys_to(info: TypeInfo, target: TypeInfo) -> list[bool]:
+    """Whether each of the foreign keys from one class to another may be NULL."""
+    tables = {name for each in target.mro if (name := _noted(each, "table"))}
+    names = {f".{each.name}" for each in target.mro}
+    return [
+        nullable
+        for each in info.mro
+        for name, nullable in _noted(each, "keys") or ()
+        if name in names or name in tables or name.rpartition(".")[2] in tables
+    ]
+
+
+def is_abstract(info: TypeInfo) -> bool:
+    """Whether a class is there to derive models from, and is none itself."""
+    return bool(_noted(info, "abstract"))
+
+
+def backrefs_of(info: TypeInfo) -> list[str]:
+    """The names that relationships of a class give to attributes of other classes."""
+    backrefs: list[str] = _noted(info, "backrefs") or []
+    return backrefs

@@ -1,0 +1,36 @@
+"""What plans know of SQLAlchemy beyond its public face: each name, and the releases."""
+
+from typing import Any
+
+import pytest
+
+from fastapi_sqlalchemy import SQLAlchemy
+from fastapi_sqlalchemy._plans import private
+
+NAMES = [(owner, name) for owner, names in private.NAMES.items() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), NAMES, ids=[f"{owner.__name__}.{name}" for owner, name in NAMES]
+)
+def test_sqlalchemy_still_has_the_private_name(owner: Any, name: str) -> None:
+    ancestors = getattr(owner, "__mro__", ())
+    annotated = {key for each in ancestors for key in vars(each).get("__annotations__", ())}
+    assert hasattr(owner, name) or name in annotated
+
+
+@pytest.mark.parametrize(
+    ("version", "tested"),
+    [("2.1.0", True), ("2.1.99", True), ("2.1.0b2", True), ("2.2.0", False), ("3.1.0", False)],
+)
+def test_plans_are_for_tested_minor_releases(version: str, *, tested: bool) -> None:
+    assert private.is_tested(version) is tested
+
+
+def test_on_an_untested_release_nothing_is_planned(
+    monkeypatch: pytest.MonkeyPatch, sqlite_file_url: str
+) -> None:
+    monkeypatch.setattr(private, "TESTED", frozenset())
+    db = SQLAlchemy(sqlite_file_url)
+    with db():
+        assert db.session._plans is None
