@@ -1,7 +1,9 @@
 import enum
 import os
 from decimal import Decimal
+from typing import Annotated
 
+from pydantic import Field
 from sqlalchemy import CheckConstraint, Enum, ForeignKey, Numeric, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -17,13 +19,14 @@ db = SQLAlchemy(os.environ.get("DATABASE_URL", "sqlite:///example.db"), model_cl
 
 class Product(Base):
     __tablename__ = "products"
+    __guarded__ = frozenset({"stock"})  # counted by orders and deliveries alone
     __table_args__ = (CheckConstraint("stock >= 0", name="ck_products_stock"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    code: Mapped[str] = mapped_column(String(20), unique=True)
-    name: Mapped[str] = mapped_column(String(100))
-    price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
-    stock: Mapped[int]
+    code: Mapped[Annotated[str, Field(min_length=1)]] = mapped_column(String(20), unique=True)
+    name: Mapped[Annotated[str, Field(min_length=1)]] = mapped_column(String(100))
+    price: Mapped[Annotated[Decimal, Field(ge=0)]] = mapped_column(Numeric(10, 2))
+    stock: Mapped[int] = mapped_column(default=0)
 
 
 class Status(enum.Enum):

@@ -2,12 +2,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends
 
-from fastapi_sqlalchemy import CursorPage, Page, problem_responses
+from fastapi_sqlalchemy import Changes, CursorPage, Page, problem_responses
 from fastapi_sqlalchemy.dependencies import CursorParams, PageParams
 
 from .models import Order, Product
 from .repositories import Orders, Products
-from .schemas import OrderIn, OrderOut, ProductChange, ProductIn, ProductOut
+from .schemas import OrderIn, OrderOut
 from .services import Catalogue, Ordering
 
 CatalogueDep = Annotated[Catalogue, Depends()]
@@ -18,29 +18,29 @@ products = APIRouter(prefix="/products", tags=["products"], responses=problem_re
 orders = APIRouter(prefix="/orders", tags=["orders"], responses=problem_responses(404, 409))
 
 
-@products.get("", response_model=Page[ProductOut])
+@products.get("")
 def list_products(
     catalogue: CatalogueDep, pages: Annotated[PageParams, Depends()], text: str = ""
 ) -> Page[Product]:
     return pages.paginate(catalogue.find(text))
 
 
-@products.post("", status_code=201, response_model=ProductOut)
-def add_product(catalogue: CatalogueDep, values: ProductIn) -> Product:
-    return catalogue.add(values)
+@products.post("", status_code=201)
+def add_product(catalogue: CatalogueDep, product: Annotated[Product, Body()]) -> Product:
+    return catalogue.add(product)
 
 
-@products.get("/{ident}", response_model=ProductOut)
+@products.get("/{ident}")
 def show_product(products: Annotated[Products, Depends()], ident: int) -> Product:
     return products.get_one(ident)
 
 
-@products.patch("/{ident}", response_model=ProductOut)
-def change_product(catalogue: CatalogueDep, ident: int, values: ProductChange) -> Product:
-    return catalogue.change(ident, values)
+@products.patch("/{ident}")
+def change_product(catalogue: CatalogueDep, ident: int, changes: Changes[Product]) -> Product:
+    return catalogue.change(ident, changes)
 
 
-@products.post("/{ident}/stock", response_model=ProductOut)
+@products.post("/{ident}/stock")
 def stock_up(
     catalogue: CatalogueDep, ident: int, quantity: Annotated[int, Body(embed=True, gt=0)]
 ) -> Product:

@@ -1,3 +1,5 @@
+"""Of orders, which are not what their tables are; products need no schemas of their own."""
+
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -6,30 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .models import Status
 
-Code = Annotated[str, Field(min_length=1, max_length=20)]
-Price = Annotated[Decimal, Field(ge=0, max_digits=10, decimal_places=2)]
-
-
-class ProductIn(BaseModel):
-    code: Code
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    price: Price
-    stock: Annotated[int, Field(ge=0)] = 0
-
-
-class ProductChange(BaseModel):
-    name: Annotated[str, Field(min_length=1, max_length=100)] = ""
-    price: Price = Decimal(0)
-
-
-class ProductOut(ProductIn):
-    model_config = ConfigDict(from_attributes=True)
-
-    id: int
-
 
 class LineIn(BaseModel):
-    code: Code
+    code: Annotated[str, Field(min_length=1, max_length=20)]
     quantity: Annotated[int, Field(gt=0, le=1000)]
 
 

@@ -3,12 +3,12 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends
 
-from fastapi_sqlalchemy import Query
+from fastapi_sqlalchemy import Changes, Query
 
 from .errors import NotOpen, OutOfStock
 from .models import Line, Order, Product, Status, db
 from .repositories import Orders, Products
-from .schemas import OrderIn, ProductChange, ProductIn
+from .schemas import OrderIn
 
 
 class Mailer(Protocol):
@@ -35,11 +35,11 @@ class Catalogue:
     def find(self, text: str) -> Query[Product]:
         return self.products.named(text).order_by(Product.name, Product.id)
 
-    def add(self, values: ProductIn) -> Product:
-        return self.products.create(**values.model_dump())
+    def add(self, product: Product) -> Product:
+        return self.products.add(product)
 
-    def change(self, ident: int, values: ProductChange) -> Product:
-        return self.products.update(ident, **values.model_dump(exclude_unset=True))
+    def change(self, ident: int, changes: Changes[Product]) -> Product:
+        return self.products.update_from(ident, changes)
 
     def stock_up(self, ident: int, quantity: int) -> Product:
         # counted by the database, so that no order placed meanwhile is lost
