@@ -14,8 +14,28 @@ __all__ = ["guarded_of"]
 
 
 def guarded_of(model: type) -> frozenset[str]:
-    """The guarded names of a model, its own and those of its bases."""
-    return frozenset(name for base in model.__mro__ for name in _own(base))
+    """What nothing from outside sets of a model: what it and its bases guard, by every name.
+
+    So is what a mapper keeps in order: the version of a row, and which class it is a record of.
+    """
+    mapper = mapper_of(model)
+    names = {name for base in model.__mro__ for name in _own(base)}
+    kept = {mapper.version_id_col, mapper.polymorphic_on}
+    kept.update(column for name in names for column in _columns(mapper, name))
+    others = mapper.all_orm_descriptors.keys()
+    return frozenset({*names, *(n for n in others if not kept.isdisjoint(_columns(mapper, n)))})
+
+
+def _columns(mapper: orm.Mapper[Any], name: str) -> list[Any]:
+    """The columns that an attribute sets, without configuring mappers; of a hybrid none."""
+    if name in mapper.columns:
+        return [mapper.columns[name]]
+    match getattr(mapper.all_orm_descriptors.get(name), "original_property", None):
+        case orm.Synonym() as other:
+            return _columns(mapper, other.name)
+        case orm.Composite() as whole:
+            return [column for part in whole.props for column in part.columns]
+    return []
 
 
 def _own(base: type) -> Collection[str]:

@@ -74,7 +74,7 @@ def _received(verb: str, model: type, values: Values, *, exclude_unset: bool) ->
             f"`record.{name} = ...`; leave it out of the schema, or exclude it"
         )
     guarded = guarded_of(model)
-    return {name: value for name, value in given.items() if name not in guarded}
+    return {n: value for n, value in given.items() if n not in guarded and n[:1] != "_"}
 
 
 def _as_mapping(verb: str, model: type, values: Any, *, exclude_unset: bool) -> dict[str, Any]:

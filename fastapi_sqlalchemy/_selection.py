@@ -84,8 +84,6 @@ def _is_settable(model: type, name: str, purpose: str) -> bool:
     mapper, column = mapper_of(model), columns_of(model)[name]
     if name in guarded_of(model) or not isinstance(column, Column) or column.computed is not None:
         return False
-    if any(own is column for own in (mapper.version_id_col, mapper.polymorphic_on)):
-        return False
     if any(part.primary_key for part in _parts(mapper, column)):
         return purpose == "create" and not has_default(model, name)
     return True
