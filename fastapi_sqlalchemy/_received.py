@@ -90,5 +90,5 @@ def _as_mapping(verb: str, model: type, values: Any, *, exclude_unset: bool) -> 
     absent = {n for n in unset if exclude_unset or kind.model_fields[n].default_factory is left_out}
     if "__plan__" in vars(kind):  # its fields have the types of the attributes
         return {n: getattr(values, n) for n in kind.model_fields if n not in absent}
-    dumped: dict[str, Any] = values.model_dump(exclude=absent)
+    dumped: dict[str, Any] = values.model_dump(exclude=absent, by_alias=False)
     return dumped

@@ -6,6 +6,7 @@ Columns are looked up without configuring mappers, as in `_held`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from sqlalchemy import Column, orm
@@ -92,7 +93,7 @@ def _is_settable(model: type, name: str, purpose: str) -> bool:
 def has_default(model: type, name: str) -> bool:
     """Whether a row gets a value where nobody says one."""
     column = columns_of(model)[name]
-    if not isinstance(column, Column):
+    if not isinstance(column, Column) or name in _factories(model):
         return True
     return any(
         part.default is not None
@@ -101,6 +102,13 @@ def has_default(model: type, name: str) -> bool:
         or part is getattr(part.table, "autoincrement_column", None)
         for part in _parts(mapper_of(model), column)
     )
+
+
+def _factories(model: type) -> set[str]:
+    """The fields of a dataclass that its constructor fills, of which a column knows nothing."""
+    if not is_dataclass(model):
+        return set()
+    return {each.name for each in fields(model) if each.default_factory is not MISSING}
 
 
 def _parts(mapper: orm.Mapper[Any], column: Column[Any]) -> list[Column[Any]]:

@@ -4,7 +4,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic.alias_generators import to_camel
 from sqlalchemy import JSON, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
@@ -158,6 +159,7 @@ class Pet(TimestampMixin, DataBase):
     name: Mapped[str]
     tag: Mapped[str] = mapped_column(server_default="none")
     legs: Mapped[int] = mapped_column(default=4)
+    toys: Mapped[list[str]] = mapped_column(JSON, default_factory=lambda: ["ball"])
     colour: Mapped[str | None] = mapped_column(init=False)
 
 
@@ -168,10 +170,24 @@ def test_a_dataclass_is_made_whatever_its_constructor_takes(verb: Verb) -> None:
     with verb.scope(db):
         pet = verb(made, "save")
         assert (pet.id, pet.tag, pet.legs, pet.colour) == (1, "none", 4, "red")
+        assert pet.toys == ["ball"]
         assert verb(Pet, "new_from", Pet.schema(body=True)(name="Tom")).legs == 4
         with pytest.raises(UnknownNameError):
             verb(Pet, "new_from", {"nmae": "Tom"})
     db.dispose()
+
+
+def test_fields_are_set_by_their_names_whatever_a_schema_writes(db: SQLAlchemy, verb: Verb) -> None:
+    class Camel(BaseModel):
+        model_config = ConfigDict(
+            alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True
+        )
+        email: str
+        is_admin: bool = True
+
+    with verb.scope(db):
+        reader = verb(Reader, "new_from", Camel(email="abc"))
+        assert verb(reader, "update_from", Camel(email="def")).email == "def"
 
 
 def test_guarded_names_of_all_bases_are_guarded() -> None:
