@@ -115,7 +115,8 @@ def _add_fields(needs: _Needs, schema: Any) -> None:
         found = next((each for each in sought if hasattr(model, each)), None)
         if found is not None:
             needs.add(found, field.annotation)
-        elif field.is_required():
+        elif field.is_required() or "__plan__" in vars(schema):
+            # of a schema that was made of a model each field is one of its attributes
             known = needs.mapper.all_orm_descriptors.keys()
             raise UnknownNameError("for_schema", model.__name__, sought[0], known)
 

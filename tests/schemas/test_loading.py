@@ -234,6 +234,11 @@ def test_a_field_with_a_default_may_be_none_of_the_attributes(filled: SQLAlchemy
         assert More.model_validate(found).model_dump() == {"name": "Ada", "more": 1}
 
 
+def test_a_schema_of_another_model_is_refused_though_all_of_it_may_be_left_out() -> None:
+    with pytest.raises(UnknownNameError, match="expected attributes of Book, found `rank`"):
+        _ = Book.query.for_schema(Reader.schema(include={"rank"}))
+
+
 @pytest.mark.parametrize("wrong", [int, list[Reader], "Reader", Reader(email="a")])
 def test_what_is_no_schema_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="expected a Pydantic model or a mapped class"):
