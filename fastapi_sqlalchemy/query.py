@@ -162,7 +162,8 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
     def get(self, ident: Any) -> T | None:
         """The record with this primary key, or None; sends nothing if the session has it already.
 
-        Where the query has criteria, the record must fulfil them too, and the database is asked.
+        Where the query has criteria, the record must fulfil them too, and the database is asked;
+        so it is where the query has options, such as `eager()` and `for_schema()`.
 
         >>> with echo():
         ...     User.query.get(1)
@@ -189,7 +190,8 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
                 "get() expected a query without `limit()` and `offset()`, found one with them: "
                 "they would say which record it is, and so does the key"
             )
-        if not self._is_plain():
+        # what is to be loaded with it, a record that the session has may lack
+        if not self._is_plain() or self._options:
             return self.filter(*_key_criteria(self._model, ident))._one_or_none()
         key = Key.of(self._model, ident) if self._steps == () else None
         shape = None if key is None else Shape.of_key(self._model, key)

@@ -61,6 +61,19 @@ def test_a_record_that_the_session_has_is_found_without_a_statement(
     assert statements == []
 
 
+def test_a_record_that_the_session_has_is_completed_where_the_query_loads_more(
+    verb: Verb, db: SQLAlchemy
+) -> None:
+    with verb.scope(db):
+        user = verb(User.query, "first")
+        query = User.query.eager(User.posts)
+        assert verb(query, "get", user.id) is user
+        with sent() as statements:
+            assert "posts" in user.__dict__
+        assert verb(query, "get", 404) is None
+    assert statements == []
+
+
 def test_a_record_that_was_just_saved_is_found_without_a_statement(
     verb: Verb, db: SQLAlchemy
 ) -> None:

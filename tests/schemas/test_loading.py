@@ -254,6 +254,18 @@ def test_a_record_that_the_session_has_is_completed(filled: SQLAlchemy, verb: Ve
             assert len(second.model_validate(found).books) == 2  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("get", ["get", "get_one", "get_or_404"])
+def test_a_record_that_the_session_has_is_completed_by_its_key_too(
+    filled: SQLAlchemy, verb: Verb, get: str
+) -> None:
+    schema = Reader.schema(with_=[Reader.books])
+    with verb.scope(filled):
+        found = verb(Reader, "get", 1)
+        assert verb(Reader.query.for_schema(schema), get, 1) is found
+        with assert_queries(0):
+            assert len(schema.model_validate(found).books) == 2  # type: ignore[attr-defined]
+
+
 def test_a_partly_loaded_record_can_be_changed_and_saved(filled: SQLAlchemy, verb: Verb) -> None:
     with verb.scope(filled):
         found = verb(Reader.query.for_schema(Reader.schema(include={"name"})), "first")
