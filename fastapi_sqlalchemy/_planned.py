@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from sqlalchemy import orm
@@ -13,6 +14,14 @@ from ._plans.asking import VALUE, Kind, Shape, compose
 from ._types import AnySelect, T
 
 __all__ = ["Planned"]
+
+
+@cache
+def _has_statement_of_its_own(kind: type[Any]) -> bool:
+    """Whether a class of the user's makes another statement than its calls tell."""
+    here = __name__.partition(".")[0]
+    theirs = [each for each in kind.__mro__ if each.__module__.partition(".")[0] != here]
+    return any("statement" in vars(each) for each in theirs)
 
 
 class Planned(Chain[T]):
@@ -29,7 +38,8 @@ class Planned(Chain[T]):
             make: The statement of the terminal.
         """
         steps = self._steps
-        if steps is None:
+        kind_of_query: Any = type(self)
+        if steps is None or _has_statement_of_its_own(kind_of_query):
             return None
 
         def composed() -> Any:

@@ -82,7 +82,7 @@ class Shape(NamedTuple):
         found = self._plan(plans, session)
         if isinstance(found, str):
             return None
-        if self.ident is not None and (record := session.identity_map.get(self.ident.identity)):
+        if (record := self._known(session)) is not None:
             return None if _is_unsure(record) else [record]
         return plans.run(session, found, self._values())
 
@@ -94,7 +94,7 @@ class Shape(NamedTuple):
         found = self._plan(plans, session)
         if isinstance(found, str):
             return None
-        if self.ident is not None and (record := session.identity_map.get(self.ident.identity)):
+        if (record := self._known(session)) is not None:
             return None if _is_unsure(record) else [record]
         return await plans.arun(session, found, self._values())
 
@@ -111,6 +111,9 @@ class Shape(NamedTuple):
             return "plans are off for this session"
         found = self._plan(plans, session)
         return found if isinstance(found, str) else None
+
+    def _known(self, session: orm.Session) -> Any:
+        return None if self.ident is None else session.identity_map.get(self.ident.identity)
 
     def _plan(self, plans: Plans, session: orm.Session) -> Plan | str:
         if (key := self.key()) is None:

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Engine, Pool, orm
 __all__ = ["OfPool", "OfSessions", "OfStatements"]
 
 _HERE: Final = __name__.partition(".")[0]
-_OURS: Final = frozenset(
-    f"{_HERE}.{name}" for name in ("_deletion", "_lifecycle", "_unit", "autocommit", "sqlite")
+_MODULES: Final = (
+    *("_deletion", "_lifecycle", "_unit", "autocommit", "drivers", "sqlite", "violations"),
 )
+_OURS: Final = frozenset(f"{_HERE}.{name}" for name in _MODULES)
 
 
 def _is_foreign(listeners: Collection[Any]) -> bool:
@@ -44,18 +45,17 @@ class OfStatements:
     def any(self) -> bool:
         """Whether there are, `echo` included."""
         engine: Any = self._engine
-        if engine._should_log_info() or (engine._has_events and self.on(engine)):
+        if engine._should_log_info() or Connection._has_events:
             return True
-        run = engine.dialect.dispatch.do_execute
-        if len(run) != self._known:
-            if _is_foreign(run):
+        if engine._has_events and any(getattr(engine.dispatch, name) for name in self._NAMES):
+            return True
+        dispatch = engine.dialect.dispatch
+        number = len(dispatch.do_execute) + len(dispatch.handle_error)
+        if number != self._known:
+            if _is_foreign(dispatch.do_execute) or _is_foreign(dispatch.handle_error):
                 return True
-            self._known = len(run)
+            self._known = number
         return False
-
-    def on(self, target: Engine | Connection) -> bool:
-        """Whether there are on an engine or a connection that had listeners once."""
-        return any(getattr(target.dispatch, name) for name in self._NAMES)
 
 
 class OfPool:

@@ -222,5 +222,5 @@ def _read(plan: Plan, answer: running.Answer, session: Any) -> list[Any] | None:
 
 def _keep(plans: dict[Any, Any], key: Any, plan: Any) -> None:
     while len(plans) >= MOST:
-        plans.pop(next(iter(plans)), None)
+        plans.pop(next(iter(list(plans))), None)  # other threads change it meanwhile
     plans[key] = plan

@@ -113,3 +113,33 @@ async def test_a_connection_that_the_server_ended_is_replaced(db: SQLAlchemy) ->
         with db.engine.begin() as connection:
             connection.exec_driver_sql(f"{pid} AND datname = current_database()")
         assert await User.query.acount() == 1
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+async def test_both_drivers_find_what_sqlalchemy_finds(postgres_url: str, driver: str) -> None:
+    url = postgres_url.replace("+psycopg", f"+{driver}")
+    found: list[list[Any]] = []
+    for plans in (False, True):
+        with blog.created(blog.db, url, plans=plans) as db:
+            async with db():
+                if not await User.query.acount():
+                    for name in ("Ada", "Grace", None):
+                        await User.anew(email=f"{name}@x", name=name)
+                for _ in range(2):
+                    await User.query.aall()
+                if plans:
+                    assert await User.query.filter_by(name="Ada").aexplain_plan() == "a plan"
+                later = User.query.filter(User.id > 1).order_by(User.id.desc())
+                found.append(
+                    [
+                        await User.query.filter_by(name="Ada").adicts(User.id, User.name),
+                        await User.query.filter_by(name=None).acount(),
+                        await later.apluck(User.id),
+                        repr(await User.query.order_by(User.id).limit(1).offset(1).aone()),
+                        repr(await User.aget(2)),
+                        [tuple(row) for row in await User.query.order_by(User.id).arows()],
+                        await User.query.filter_by(name="Eve").aexists(),
+                        (await User.query.order_by(User.id).apaginate(2, 1)).total,
+                    ]
+                )
+    assert found[0] == found[1]

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Pool, event
+from sqlalchemy import Connection, Engine, Pool, event, literal_column
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlalchemy.orm import selectinload
 
-from fastapi_sqlalchemy import SQLAlchemy
+from fastapi_sqlalchemy import Query, SQLAlchemy
 from fastapi_sqlalchemy.testing import assert_queries
 from tests.blog import User
 
@@ -46,6 +47,25 @@ OF_STATEMENTS = [
     "after_cursor_execute",
     "do_execute",
 ]
+
+
+def test_a_listener_hears_of_errors_with_all_that_belongs_to_them(db: SQLAlchemy) -> None:
+    with db(), listening(db.engine, "handle_error") as heard:
+        assert User.query.explain_plan().startswith(f"{OWN}somebody listens")
+        with pytest.raises(DBAPIError):
+            User.query.filter(literal_column("nothing") == 1).all()
+        assert heard[0][0].execution_context is not None
+
+
+def test_a_query_class_with_a_statement_of_its_own_has_no_plan(db: SQLAlchemy) -> None:
+    class Odd(Query[User]):
+        @property
+        def statement(self) -> Any:
+            return super().statement.where(User.name != "Ada")
+
+    with db():
+        assert len(Odd(User).all()) == 1
+        assert Odd(User).explain_plan().startswith(OWN)
 
 
 @pytest.mark.parametrize("name", OF_STATEMENTS)
