@@ -129,7 +129,11 @@ def test_the_command_is_installed_by_its_name() -> None:
     assert found.load() is cli.main
 
 
-@pytest.mark.parametrize("checker", AVAILABLE)
+@pytest.mark.parametrize(
+    "checker",
+    # with the plugin mypy says the same and more
+    [pytest.param(name, marks=pytest.mark.slow) if name == "mypy" else name for name in AVAILABLE],
+)
 def test_with_stubs_beside_the_modules_right_names_pass_and_wrong_ones_are_refused(
     checker: str, shop: Path, command: Command
 ) -> None:

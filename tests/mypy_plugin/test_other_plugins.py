@@ -7,13 +7,8 @@ import pytest
 from tests.mypy_plugin.checking import PLUGIN, Checker
 
 
-@pytest.mark.parametrize(
-    "plugins",
-    [
-        f"{PLUGIN}, pydantic.mypy",
-        pytest.param(f"pydantic.mypy, {PLUGIN}", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("plugins", [f"{PLUGIN}, pydantic.mypy", f"pydantic.mypy, {PLUGIN}"])
 def test_pydantic_s_plugin_works_beside_it(plugins: str, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(
         "from pydantic import BaseModel\n"
