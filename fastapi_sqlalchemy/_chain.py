@@ -175,7 +175,7 @@ class Chain(Generic[T]):
         if not criteria:
             return self
         if self._steps is not None and are_expressions(criteria):
-            return self._stepped(type(self), Clauses(Select.where, criteria))
+            return self._stepped(type(self), Clauses(Select.where, criteria, self._steps))
         return self._with(self._statement.where(*criteria))
 
     def where(self, *criteria: Criterion) -> Self:
@@ -206,7 +206,7 @@ class Chain(Generic[T]):
             if Attributes.takes(resolved):
                 return self._stepped(type(self), Attributes(Select.order_by, resolved))
             if are_expressions(resolved):
-                return self._stepped(type(self), Clauses(Select.order_by, resolved))
+                return self._stepped(type(self), Clauses(Select.order_by, resolved, self._steps))
         return self._with(self._statement.order_by(*resolved))
 
     def reset_order(self) -> Self:

@@ -64,7 +64,8 @@ class Shape(NamedTuple):
 
     def key(self) -> tuple[Any, ...] | None:
         """What all statements have in common that one plan serves; None is not known."""
-        keys = [step.key for step in self.steps]
+        # the last first: it looks at the others too, once for all
+        keys = [step.key for step in reversed(self.steps)]
         if None in keys:
             return None
         mapper: orm.Mapper[Any] = self.model.__mapper__
@@ -84,7 +85,7 @@ class Shape(NamedTuple):
             return None
         if (record := self._known(session)) is not None:
             return None if _is_unsure(record) else [record]
-        return plans.run(session, found, self._values())
+        return plans.run(session, found, self._values)
 
     async def aanswer(self, session: orm.Session) -> list[Any] | None:
         """The same, of a lone read whose driver can be awaited; None where it is to be `answer`."""
@@ -96,7 +97,7 @@ class Shape(NamedTuple):
             return None
         if (record := self._known(session)) is not None:
             return None if _is_unsure(record) else [record]
-        return await plans.arun(session, found, self._values())
+        return await plans.arun(session, found, self._values)
 
     def learn(self, session: orm.Session, found: Result[Any]) -> None:
         """What rows are like, from a result of SQLAlchemy's: a plan makes such rows."""
@@ -134,7 +135,8 @@ class Shape(NamedTuple):
         if options := hiding(mapper):
             composed = composed.options(*options)
         dialect = plans.engine.dialect
-        return self.kind(mapper, Statement(composed, dialect, binds, self._values()), dialect)
+        values = tuple([value for step in self.steps for value in step.constants])
+        return self.kind(mapper, Statement(composed, dialect, binds, values), dialect)
 
 
 def _is_unsure(record: Any) -> bool:

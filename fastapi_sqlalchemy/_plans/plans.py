@@ -24,6 +24,9 @@ from .statements import Refused, Statement
 
 __all__ = ["Plan", "Plans"]
 
+Values = Callable[[], tuple[Any, ...]]
+"""Gives the values of a statement, when it is sent."""
+
 MOST: Final = 1000
 """Plans that an engine keeps; then the oldest ones go."""
 
@@ -164,34 +167,40 @@ class Plans:
             return None
         return change if self._of_engine() is None else None
 
-    async def arun(self, session: Any, plan: Plan, values: tuple[Any, ...]) -> list[Any] | None:
+    async def arun(self, session: Any, plan: Plan, values: Values) -> list[Any] | None:
         """What `run` gives, of a lone read over psycopg; None where it has to be `run`."""
         statement = plan.statement
         if self._lone is None or plan.waits or self.engine.dialect.driver != "psycopg":
             return None
         try:
-            parameters = statement.make(values)
+            parameters = statement.make(values())
         except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
             return None
         describe = plan.load is None
         answer = await self._lone.arun(session, statement.sql, parameters, describe=describe)
         return None if answer is None else _read(plan, answer, session)
 
-    def send(self, session: Any, change: Change, values: tuple[Any, ...]) -> running.Sent | None:
+    def send(self, session: Any, change: Change, values: Values) -> running.Sent | None:
         """Send a statement alone; None where SQLAlchemy has to.
+
+        Args:
+            session: Whose statement it is.
+            change: The statement.
+            values: Makes its values, which may be those of a default: not before it is sure that
+                the statement is sent.
 
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused the statement.
         """
         if self._lone is None:
             return None
-        try:
-            parameters = change.make(values)
-        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
-            return None
-        return self._lone.send(session, change.sql, parameters, returns=change.returns)
 
-    def run(self, session: Any, plan: Plan, values: tuple[Any, ...]) -> list[Any] | None:
+        def make() -> Any:
+            return change.make(values())
+
+        return self._lone.send(session, change.sql, make, returns=change.returns)
+
+    def run(self, session: Any, plan: Plan, values: Values) -> list[Any] | None:
         """Read what the plan's statement finds; None where SQLAlchemy has to.
 
         Raises:
@@ -200,11 +209,11 @@ class Plans:
         statement = plan.statement
         if plan.waits:
             return None
+        session._autoflush()  # a value may be the key of a record that is stored by that
         try:
-            parameters = statement.make(values)
+            parameters = statement.make(values())
         except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
             return None
-        session._autoflush()
         answer, describe = None, plan.load is None
         if self._lone is not None and session.reads_alone:
             answer = self._lone.run(session, statement.sql, parameters, describe=describe)

@@ -8,7 +8,7 @@ translates it, tells its listeners, and drops connections that were lost.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Engine, Pool, QueuePool
@@ -54,6 +54,9 @@ class Sent(NamedTuple):
 def is_known(pool: Pool) -> bool:
     """Whether a pool hands out connections for one at a time, as SQLAlchemy's do."""
     return type(pool) in (LendingPool, QueuePool, AsyncAdaptedQueuePool)
+
+
+_UNMADE: Final = object()
 
 
 class _Context:
@@ -165,25 +168,35 @@ class Lone:
         self._pool._do_return_conn(record)
         return answer
 
-    def send(self, session: Any, sql: str, parameters: Any, *, returns: bool) -> Sent | None:
+    def send(
+        self, session: Any, sql: str, make: Callable[[], Any], *, returns: bool
+    ) -> Sent | None:
         """Change rows with one, as a transaction of its own; None as for `run`.
 
         Args:
             session: Whose statement it is.
             sql: The statement.
-            parameters: Its values.
+            make: Makes its parameters; where that fails, SQLAlchemy is to say how.
             returns: Whether it returns the key that the database gave.
         """
         if (record := self._take()) is None:
             return None
+        parameters = _UNMADE
+        try:
+            parameters = make()
+        except Exception:
+            return None
+        finally:
+            if parameters is _UNMADE:
+                self._pool._do_return_conn(record)
         cursor, sent = None, sql
         session._lone = record
         try:
             connection = record.dbapi_connection
             cursor = connection.cursor()
             cursor.execute(sql, parameters)
-            key = cursor.fetchone()[0] if returns else getattr(cursor, "lastrowid", None)
-            answer = Sent(cursor.rowcount if not returns else 1, key)
+            row = cursor.fetchone() if returns else (getattr(cursor, "lastrowid", None),)
+            answer = Sent(cursor.rowcount, None if row is None else row[0])
             cursor.close()
             sent = ""
             self._pool._dialect.do_commit(connection)

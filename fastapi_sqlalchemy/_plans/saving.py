@@ -240,15 +240,24 @@ def saved_alone(session: Any) -> bool:
 
 def _sent(session: Any, verb: str, state: Any) -> bool:
     names = _changed(verb, state)
-    if names is None:
+    if names is None or (verb == "insert" and _conflicts(session, state)):
         return False
     plans, present, mapper = session._plans, state.dict, state.mapper
     change = plans.change(session, verb, mapper, names)
     if change is None:
         return False
-    values = change.values(present, () if state.key is None else state.key[1])
-    sent = plans.send(session, change, values)
-    if sent is None or sent.rows != 1:  # SQLAlchemy finds as few, and says what that means
+    values: tuple[Any, ...] = ()
+
+    def make() -> tuple[Any, ...]:
+        nonlocal values
+        values = change.values(present, () if state.key is None else state.key[1])
+        return values
+
+    if (sent := plans.send(session, change, make)) is None:
+        return False
+    # of a row that is gone SQLAlchemy finds as few, and says what that means; but an INSERT was
+    # sent, and a trigger may have put the row elsewhere
+    if sent.rows != 1 and verb != "insert":
         return False
     if verb == "delete":
         session._remove_newly_deleted([state])
@@ -257,6 +266,11 @@ def _sent(session: Any, verb: str, state: Any) -> bool:
     for name, number in change.defaults.items():
         present[name] = values[number]
     if change.key is not None:
+        if sent.key is None:
+            raise orm.exc.FlushError(
+                f"expected the INSERT of a {mapper.class_.__name__} to give its key, found none: "
+                "a trigger may have kept the row out"
+            )
         present[change.key] = sent.key
     session._register_persistent({state})
     return True
@@ -283,8 +297,14 @@ def _changed(verb: str, state: Any) -> tuple[str, ...] | None:
     return tuple(names) if names and not related and _are_plain(values) else None
 
 
+def _conflicts(session: Any, state: Any) -> bool:
+    """Whether the session has another record with the key of a new one, of which it warns."""
+    _, key, _ = known = state.mapper._identity_key_from_state(state)
+    return None not in key and known in session.identity_map
+
+
 def _differs(state: Any, name: str, value: Any) -> bool:
-    return state.manager[name].impl.is_equal(value, state.committed_state[name]) is not True
+    return not state.manager[name].impl.is_equal(value, state.committed_state[name])
 
 
 def _are_plain(values: list[Any]) -> bool:

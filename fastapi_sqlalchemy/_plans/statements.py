@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Dialect
 from sqlalchemy.engine.interfaces import BindTyping
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.compiler import WARN_LINTING, SQLCompiler
 
 __all__ = ["Refused", "Statement", "make_of"]
 
@@ -45,7 +45,8 @@ class Statement:
         binds: Iterable[BindParameter[Any] | None],
         values: tuple[Any, ...],
     ) -> None:
-        compiled = statement.compile(dialect=dialect)
+        linting = dialect.compiler_linting | WARN_LINTING  # of FROMs that nothing joins
+        compiled = statement.compile(dialect=dialect, linting=linting)
         if not isinstance(compiled, SQLCompiler):
             raise Refused("the statement is no SQL")
         if compiled.literal_execute_params or compiled.post_compile_params:
@@ -79,13 +80,13 @@ def _places(
 
 def make_of(compiled: SQLCompiler, places: dict[str, int], number: int) -> Make:
     """A function written for these places: the fewest steps between a value and the driver."""
-    constants = compiled.construct_params(escape_names=False, _check=False)
     process: Any = compiled._bind_processors
+    binds = {name: bind for bind, name in compiled.bind_names.items()}
     names: dict[str, Any] = {}
 
     def written(name: str) -> str:
         if name not in places:
-            value = constants[name]
+            value = binds[name].effective_value
             names[f"constant_{len(names)}"] = process[name](value) if name in process else value
             return f"constant_{len(names) - 1}"
         value = f"values[{places[name]}]"

@@ -13,6 +13,9 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import BindParameter, ColumnElement, inspect, orm
+from sqlalchemy.sql.cache_key import CacheConst
+from sqlalchemy.sql.visitors import anon_map
+from sqlalchemy.types import ExternalType
 
 from fastapi_sqlalchemy._types import AnySelect
 
@@ -49,6 +52,11 @@ class Step(Protocol):
         """What is bound."""
         ...
 
+    @property
+    def constants(self) -> tuple[Any, ...]:
+        """The same, where it stands in the SQL; anything for what does not."""
+        ...
+
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         """The statement after this call, and where its values are."""
         ...
@@ -62,11 +70,11 @@ class Equal:
         eq: The values by name.
     """
 
-    __slots__ = ("_eq", "_model", "key", "values")
+    __slots__ = ("_eq", "_model", "constants", "key", "values")
 
     def __init__(self, model: type[Any], eq: Mapping[str, Any]) -> None:
         self._model, self._eq = model, eq
-        self.values = tuple(eq.values())
+        self.values = self.constants = tuple(eq.values())
         # None and the truth values are no parameters: they stand in the SQL
         kinds = [v if v is None or v is True or v is False else type(v) for v in self.values]
         self.key = ("=", model, *eq, *kinds)
@@ -103,11 +111,26 @@ def _columns_of(model: Any) -> frozenset[str]:
         known = frozenset(
             each.key
             for each in mapper.column_attrs
-            if each.comparator_factory is plain and each.strategy_key is not None
+            if each.comparator_factory is plain
+            and each.strategy_key is not None
+            and _compares_plainly(each.columns[0])
         )
         mapper.__dict__[_COLUMNS] = known
     return known
 
+
+def _compares_plainly(column: Any) -> bool:
+    """Whether its type has no say in what a comparison becomes, and SQLAlchemy keeps its SQL."""
+    kind = column.type
+    if isinstance(kind, ExternalType) and kind.cache_ok is not True:
+        return False
+    comparing: Any = type(kind).coerce_compared_value
+    classes = type(column.comparator).__mro__
+    modules = {comparing.__module__, *(each.__module__ for each in classes)}
+    return all(each.partition(".")[0] in _PLAIN_MODULES for each in modules)
+
+
+_PLAIN_MODULES: Final = frozenset({"builtins", "typing", "sqlalchemy", __name__.partition(".")[0]})
 
 _COLUMNS: Final = "_fastapi_sqlalchemy_columns"
 
@@ -120,14 +143,14 @@ class Key:
         values: Those of the key.
     """
 
-    __slots__ = ("_mapper", "identity", "key", "values")
+    __slots__ = ("_mapper", "constants", "identity", "key", "values")
 
     identity: tuple[type[Any], tuple[Any, ...], None]
     key: tuple[Any, ...]
     values: tuple[Any, ...]
 
     def __init__(self, mapper: orm.Mapper[Any], values: tuple[Any, ...]) -> None:
-        self._mapper, self.values = mapper, values
+        self._mapper, self.values, self.constants = mapper, values, values
         self.key = ("key", *map(type, values))
         self.identity = (mapper._identity_class, values, None)
         """What the identity map knows the record by."""
@@ -157,34 +180,55 @@ class Clauses:
     Args:
         verb: The method of a `Select` that takes them.
         clauses: The expressions.
+        before: The calls before this one: what they have in common with this one makes a
+            difference, such as an alias that is the same, or a value that is given once.
     """
 
-    __slots__ = ("_clauses", "_looked", "_verb")
+    __slots__ = ("_before", "_binds", "_clauses", "_key", "_looked", "_verb")
 
-    def __init__(self, verb: Callable[..., AnySelect], clauses: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        verb: Callable[..., AnySelect],
+        clauses: tuple[Any, ...],
+        before: tuple[Step, ...] = (),
+    ) -> None:
         self._verb, self._clauses = verb, clauses
-        self._looked: tuple[Any, list[BindParameter[Any]]] | None = None
+        self._before = [each for each in before if isinstance(each, Clauses)]
+        self._looked = False
+        self._key: Any = None
+        self._binds: list[BindParameter[Any]] = []
 
-    def _look(self) -> tuple[Any, list[BindParameter[Any]]]:
-        if self._looked is None:
-            keys = [each._generate_cache_key() for each in self._clauses]
-            known = [key for key in keys if key is not None]
-            binds = [bind for key in known for bind in key.bindparams]
-            whole = len(known) == len(keys)
-            key = (self._verb, *(key.key for key in known)) if whole else None
-            self._looked = key, binds
-        return self._looked
+    def _look(self) -> None:
+        if self._looked:
+            return
+        known = anon_map()
+        for step in (*self._before, self):
+            binds: list[BindParameter[Any]] = []
+            keys = [each._gen_cache_key(known, binds) for each in step._clauses]
+            if not step._looked:
+                whole = CacheConst.NO_CACHE not in known and CacheConst.PARAMS not in known
+                missing = any(bind.required for bind in binds)
+                step._key = (step._verb, *keys) if whole and not missing else None
+                step._binds, step._looked = binds, True
 
     @property
     def key(self) -> Any:
-        return self._look()[0]
+        self._look()
+        return self._key
 
     @property
     def values(self) -> tuple[Any, ...]:
-        return tuple([each.effective_value for each in self._look()[1]])
+        self._look()
+        return tuple([each.effective_value for each in self._binds])
+
+    @property
+    def constants(self) -> tuple[Any, ...]:
+        self._look()
+        return (None,) * len(self._binds)  # some are known only when the statement is sent
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
-        return self._verb(statement, *self._clauses), list(self._look()[1])
+        self._look()
+        return self._verb(statement, *self._clauses), list(self._binds)
 
 
 def are_expressions(clauses: tuple[Any, ...]) -> bool:
@@ -203,6 +247,7 @@ class Attributes:
     __slots__ = ("_attributes", "_verb", "key")
 
     values: tuple[Any, ...] = ()
+    constants: tuple[Any, ...] = ()
 
     def __init__(self, verb: Callable[..., AnySelect], attributes: tuple[Any, ...]) -> None:
         self._verb, self._attributes = verb, attributes
@@ -224,12 +269,12 @@ class Attributes:
 class Limit:
     """`limit(20)`."""
 
-    __slots__ = ("values",)
+    __slots__ = ("constants", "values")
 
     key = ("limit",)
 
     def __init__(self, count: int) -> None:
-        self.values: tuple[Any, ...] = (count,)
+        self.values = self.constants = (count,)
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         statement = statement.limit(self.values[0])
@@ -239,12 +284,12 @@ class Limit:
 class Offset:
     """`offset(20)`."""
 
-    __slots__ = ("values",)
+    __slots__ = ("constants", "values")
 
     key = ("offset",)
 
     def __init__(self, count: int) -> None:
-        self.values: tuple[Any, ...] = (count,)
+        self.values = self.constants = (count,)
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         statement = statement.offset(self.values[0])
