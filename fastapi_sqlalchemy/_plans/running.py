@@ -255,6 +255,9 @@ def _fail(
     record.fairy_ref = weakref.ref(fairy)
     connection = Connection(engine, fairy)
     try:
+        # SQLAlchemy asks which one is being handled, and in a new greenlet none is yet
+        raise error  # noqa: TRY301
+    except BaseException:
         _handle(connection, error, sent, parameters, cursor)
     finally:
         connection.close()

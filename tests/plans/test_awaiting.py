@@ -143,3 +143,28 @@ async def test_both_drivers_find_what_sqlalchemy_finds(postgres_url: str, driver
                     ]
                 )
     assert found[0] == found[1]
+
+
+async def test_a_cancelled_task_ends_cancelled_and_gives_its_connection_back(
+    db: SQLAlchemy,
+) -> None:
+    async with db():
+        pool: Any = db.async_engine.pool
+        slow = User.query.filter(func.pg_sleep(30).is_not(None))
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep%%'"
+        active = f"{asked} AND state = 'active' AND pid <> pg_backend_pid()"
+        for _ in range(3):
+            for _ in range(2):  # connects, and then makes sure of the connection
+                await User.query.aall()
+            task = asyncio.create_task(slow.aall())
+            with db.engine.connect() as connection:
+                while not connection.exec_driver_sql(active).scalar():
+                    connection.rollback()
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                connection.rollback()
+                assert connection.exec_driver_sql(active).scalar() == 0
+            assert pool.checkedout() == 0
+        assert await User.query.acount() == 1
