@@ -224,20 +224,27 @@ class Lone:
         if (
             connection is None
             or record._is_hard_or_soft_invalidated()
-            or (pool._pre_ping and not _answers(pool, connection, awaited=awaited))
+            or (pool._pre_ping and not _answers(pool, record, awaited=awaited))
         ):
             pool._do_return_conn(record)  # SQLAlchemy sees to it
             return None
         return record
 
 
-def _answers(pool: Any, connection: Any, *, awaited: bool) -> bool:
+def _answers(pool: Any, record: Any, *, awaited: bool) -> bool:
+    connection = record.dbapi_connection
     if awaited:
         return is_trusted(pool._dialect, pool._dialect.get_driver_connection(connection))
     try:
         return bool(pool._dialect._do_ping_w_event(connection))
     except pool._dialect.loaded_dbapi.Error:
         return False
+    except BaseException as error:  # cancelled: the server's answer would come for somebody else
+        try:
+            record.invalidate(error)
+        finally:
+            pool._do_return_conn(record)
+        raise
 
 
 def _fail(

@@ -9,6 +9,7 @@ from sqlalchemy import exc, func, inspect, literal
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from fastapi_sqlalchemy import SQLAlchemy, _home
+from fastapi_sqlalchemy._plans import running
 from tests import blog
 from tests.blog import User
 
@@ -167,4 +168,22 @@ async def test_a_cancelled_task_ends_cancelled_and_gives_its_connection_back(
                 connection.rollback()
                 assert connection.exec_driver_sql(active).scalar() == 0
             assert pool.checkedout() == 0
+        assert await User.query.acount() == 1
+
+
+async def test_a_connection_comes_back_from_a_check_that_was_cancelled(
+    db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancelled(*_: Any, **__: Any) -> bool:
+        raise asyncio.CancelledError
+
+    async with db():
+        await User.query.aall()
+        pool: Any = db.async_engine.pool
+        with monkeypatch.context() as patched:
+            patched.setattr(running, "is_trusted", lambda *_: False)
+            patched.setattr(pool._dialect, "_do_ping_w_event", cancelled)
+            with pytest.raises(asyncio.CancelledError):
+                await User.query.aall()
+        assert pool.checkedout() == 0
         assert await User.query.acount() == 1
