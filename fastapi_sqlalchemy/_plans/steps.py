@@ -121,10 +121,10 @@ def _columns_of(model: Any) -> frozenset[str]:
 
 def _compares_plainly(column: Any) -> bool:
     """Whether its type has no say in what a comparison becomes, and SQLAlchemy keeps its SQL."""
-    kind = column.type
+    kind: Any = column.type
+    comparing: Any = type(kind).coerce_compared_value
     if isinstance(kind, ExternalType) and kind.cache_ok is not True:
         return False
-    comparing: Any = type(kind).coerce_compared_value
     classes = type(column.comparator).__mro__
     modules = {comparing.__module__, *(each.__module__ for each in classes)}
     return all(each.partition(".")[0] in _PLAIN_MODULES for each in modules)

@@ -15,16 +15,18 @@ from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy._plans import plans, running
 
 
+class Lowered(TypeDecorator.Comparator[str]):  # noqa: PLW1641 - an expression, not equality
+    @override
+    def __eq__(self, other: Any) -> Any:  # noqa: PYI032
+        return super().__eq__(other.lower())
+
+
 class LowerCase(TypeDecorator[str]):
     """Text that is compared with what has no capitals."""
 
     impl = String
     cache_ok = True
-
-    class comparator_factory(TypeDecorator.Comparator[str]):  # noqa: N801, PLW1641 - of SQLAlchemy
-        @override
-        def __eq__(self, other: Any) -> Any:  # noqa: PYI032 - an expression
-            return super().__eq__(other.lower())
+    comparator_factory: Any = Lowered
 
 
 class Choosing(TypeDecorator[str]):
@@ -59,7 +61,7 @@ def shop_at(url: str, *, plans: bool) -> Any:
     def failing() -> int:
         raise ValueError("no default")
 
-    class User(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class User(db.Base):
         __tablename__ = "users"
 
         id: Mapped[int] = mapped_column(primary_key=True)
@@ -68,14 +70,14 @@ def shop_at(url: str, *, plans: bool) -> Any:
         choosing: Mapped[str | None] = mapped_column(Choosing(20))
         uncached: Mapped[str | None] = mapped_column(Uncached(20))
 
-    class Post(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Post(db.Base):
         __tablename__ = "posts"
 
         id: Mapped[int] = mapped_column(primary_key=True)
         author_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
         author: Mapped[User | None] = relationship()
 
-    class Empty(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Empty(db.Base):
         __tablename__ = "empties"
 
         id: Mapped[int] = mapped_column(primary_key=True)
@@ -83,21 +85,21 @@ def shop_at(url: str, *, plans: bool) -> Any:
         def __len__(self) -> int:
             return 0
 
-    class Numbered(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Numbered(db.Base):
         __tablename__ = "numbered"
 
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str]
         number: Mapped[int] = mapped_column(default=next_number)
 
-    class Failing(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Failing(db.Base):
         __tablename__ = "failing"
 
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str]
         number: Mapped[int] = mapped_column(default=failing)
 
-    class Line(db.Base):  # type: ignore[name-defined, misc]  # a variable
+    class Line(db.Base):
         __tablename__ = "lines"
 
         id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
