@@ -261,7 +261,6 @@ def _sent(session: Any, verb: str, state: Any) -> bool:
         return False
     if verb == "delete":
         session._remove_newly_deleted([state])
-        orm.InstanceState._detach_states([state], session)
         return True
     for name, number in change.defaults.items():
         present[name] = values[number]

@@ -322,4 +322,14 @@ def test_a_record_that_was_saved_alone_is_persistent() -> None:
         found: Any = shop.db.session.get(shop.item, item.id)
         assert found is item
         found.delete()
-        assert inspect(item).detached
+        assert inspect(item).deleted  # as by the unit of work, where a commit expires nothing
+
+
+@pytest.mark.parametrize("plans", [False, True])
+def test_a_record_that_was_deleted_alone_is_what_the_unit_of_work_makes_of_it(plans: bool) -> None:
+    shop = shop_at("sqlite://", plans=plans)
+    with shop.db():
+        item = shop.item.new(name="one")
+        item.delete()
+        state = inspect(item)
+        assert (state.deleted, state.detached, state.was_deleted) == (True, False, True)
