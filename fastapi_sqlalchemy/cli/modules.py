@@ -135,6 +135,7 @@ class _Stub:
         name = f"{prefix}{node.name}"
         methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
         declared = {target for each in node.body for target in _targets(each)}
+        declared |= self._inherited(name)
         any_ = self.names.of("typing", "Any") if methods else ""
         assigned = list(_assigned_to_self(methods, declared, any_))
         body = [*assigned, *self._statements(node.body, prefix=f"{name}.")]
@@ -151,6 +152,15 @@ class _Stub:
         assert isinstance(added, ast.ClassDef)
         node.body = [*body, *added.body[1:]] or [ast.Pass()]
         return node
+
+    def _inherited(self, name: str) -> set[str]:
+        """What the ancestors of a class declare, whose types it keeps."""
+        found: Any = _evaluated(name, self.module)
+        if not isinstance(found, type):
+            return set()
+        ancestors = found.__mro__[1:]
+        annotated = (vars(each).get("__annotations__", {}) for each in ancestors)
+        return set().union(*map(vars, ancestors), *annotated)
 
     def _typed(self, node: ast.stmt, model: type[Any]) -> ast.stmt:
         """`name = Column(String)` as `name: Mapped[str | None]`."""
@@ -169,7 +179,7 @@ class _Stub:
         """`db.Base` as the class that it is, which mypy knows."""
         if not isinstance(node, ast.Attribute) or node.attr != "Base":
             return node
-        found = _evaluated(node, self.module)
+        found = _evaluated(ast.unparse(node), self.module)
         if not isinstance(found, type):
             return node
         written = self.names.type(found)
@@ -197,9 +207,9 @@ def _is_mapped(model: Any) -> bool:
     )
 
 
-def _evaluated(node: ast.Attribute, module: ModuleType) -> Any:
+def _evaluated(dotted: str, module: ModuleType) -> Any:
     found: Any = module
-    for name in ast.unparse(node).split("."):
+    for name in dotted.split("."):
         found = getattr(found, name, None)
     return found
 
@@ -217,13 +227,23 @@ def _is_main(node: ast.If) -> bool:
 
 
 def _without_code(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
-    returns = any(
-        isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in ast.walk(node)
-    )
+    own = list(_own_code(node.body))
+    returns = any(isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in own)
     if node.returns is None and not returns and node.name != "__init_subclass__":
         node.returns = ast.Constant(None)
     node.body = [ast.Expr(ast.Constant(...))]
+    if isinstance(node, ast.AsyncFunctionDef) and any(isinstance(each, ast.Yield) for each in own):
+        # without its `yield` it would be a coroutine that returns an iterator
+        return ast.FunctionDef(**vars(node))
     return node
+
+
+def _own_code(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """What a function is made of, but not the functions and classes within it."""
+    for node in nodes:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _own_code(ast.iter_child_nodes(node))
 
 
 def _targets(node: ast.stmt) -> Iterator[str]:
