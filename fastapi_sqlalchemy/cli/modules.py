@@ -23,6 +23,7 @@ from fastapi_sqlalchemy.repository import Repository
 from . import verbs
 from .attributes import attributes
 from .naming import Names
+from .syntax import PLAIN, set_by, sets_plain_values, without_code
 
 __all__ = ["HEADER", "stub_of"]
 
@@ -97,7 +98,7 @@ class _Stub:
         for node in body:
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    yield _without_code(node)
+                    yield without_code(node)
                 case ast.ClassDef():
                     yield self._class(node, prefix=prefix)
                 case ast.If():
@@ -114,14 +115,22 @@ class _Stub:
                     node.orelse = list(self._statements(node.orelse, prefix=prefix))
                     node.finalbody = list(self._statements(node.finalbody, prefix=prefix))
                     yield node
-                case ast.With() | ast.AsyncWith():
-                    yield from self._statements(node.body, prefix=prefix)
-                case ast.Assign(
-                    targets=[ast.Name() as target], value=ast.Constant(value=int() | str()) as value
-                ) if not prefix:
+                case ast.With() | ast.For() | ast.While() if not prefix:
+                    named = [*set_by(node)]
+                    yield from self._statements(
+                        [each for each in node.body if not isinstance(each, ast.Assign)],
+                        prefix=prefix,
+                    )
+                    yield from self._declared(named)
+                case ast.Assign() if not prefix and sets_plain_values(node):
                     # else a checker takes it for that very value, which it will always have
-                    kind = ast.Name(type(value.value).__name__)
-                    yield ast.AnnAssign(target, kind, value, simple=1)
+                    match node:
+                        case ast.Assign(targets=[ast.Name() as target]):
+                            [declared] = self._declared([target.id])
+                            declared.value = node.value
+                            yield declared
+                        case _:
+                            yield from self._declared(set_by(node))
                 case ast.ImportFrom(level=level) if level:
                     # the stub may stand where the modules beside this one are not
                     relative = "." * level + (node.module or "")
@@ -152,6 +161,13 @@ class _Stub:
         assert isinstance(added, ast.ClassDef)
         node.body = [*body, *added.body[1:]] or [ast.Pass()]
         return node
+
+    def _declared(self, names: Iterable[str]) -> Iterator[ast.AnnAssign]:
+        """Variables of the module as declarations: of the type that they are found to have."""
+        for name in dict.fromkeys(names):
+            kind = type(vars(self.module).get(name))
+            written = kind.__name__ if kind in PLAIN else self.names.of("typing", "Any")
+            yield ast.AnnAssign(ast.Name(name), ast.Name(written), None, simple=1)
 
     def _inherited(self, name: str) -> set[str]:
         """What the ancestors of a class declare, whose types it keeps."""
@@ -224,26 +240,6 @@ def _is_future(node: ast.stmt) -> bool:
 
 def _is_main(node: ast.If) -> bool:
     return "__main__" in ast.unparse(node.test)
-
-
-def _without_code(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
-    own = list(_own_code(node.body))
-    returns = any(isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in own)
-    if node.returns is None and not returns and node.name != "__init_subclass__":
-        node.returns = ast.Constant(None)
-    node.body = [ast.Expr(ast.Constant(...))]
-    if isinstance(node, ast.AsyncFunctionDef) and any(isinstance(each, ast.Yield) for each in own):
-        # without its `yield` it would be a coroutine that returns an iterator
-        return ast.FunctionDef(**vars(node))
-    return node
-
-
-def _own_code(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """What a function is made of, but not the functions and classes within it."""
-    for node in nodes:
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            yield from _own_code(ast.iter_child_nodes(node))
 
 
 def _targets(node: ast.stmt) -> Iterator[str]:

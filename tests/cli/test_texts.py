@@ -15,6 +15,7 @@ from tests.documents import Modules
 numbers = itertools.count()
 
 USER = """
+import os
 from collections.abc import AsyncIterator
 from fastapi_sqlalchemy import *
 from sqlalchemy import *
@@ -73,7 +74,13 @@ def test_a_module_without_models_and_repositories_has_no_stub(tmp_path: Path) ->
         ),
         ("LIMIT = 3", ["LIMIT: int = 3"]),
         ("LIMIT: float = 3", ["LIMIT: float = 3"]),
+        ("BELOW = -1", ["BELOW: int = -1"]),
+        ("A = B = 'x'", ["A: str", "B: str"]),
+        ("A, B = 1, 'x'", ["A: int", "B: str"]),
+        ("for i in range(3):\n    x = str(i)", ["i: int", "x: str"]),
+        ("with open(os.devnull) as f:\n    text = f.read()", ["f: _Any", "text: str"]),
         ("__all__ = ['User']", ["__all__ = ['User']"]),
+        ("__all__ = ('User',)", ["__all__ = ('User',)"]),
         ("import os.path as p", ["import os.path as p"]),
         ("if True:\n    X = [1]\nelse:\n    Y = 2", ["if True:", "    X = [1]", "else:"]),
         ("try:\n    import zoneinfo\nexcept ImportError:\n    zoneinfo = None", ["try:"]),
