@@ -95,7 +95,10 @@ def _of_relationship(
             kind = _collection(relationship, target)
         return Attribute(name, kind, is_column=False, settable=True, comparable=False)
     settable = not relationship.viewonly
-    return Attribute(name, target | None, is_column=False, settable=settable, comparable=True)
+    is_owner = relationship.direction is orm.MANYTOONE
+    always = is_owner and not any(each.nullable for each in relationship.local_columns)
+    kind = target if always else target | None
+    return Attribute(name, kind, is_column=False, settable=settable, comparable=True)
 
 
 def _collection(relationship: orm.RelationshipProperty[Any], target: Any) -> Any:

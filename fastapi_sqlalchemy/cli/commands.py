@@ -45,7 +45,7 @@ def stubs(
 
     One for each module that declares models, or repositories of them. The package is imported.
     """
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path[:0] = [str(Path.cwd()), str(Path.cwd() / "src")]
     modules = list(_imported(package))
     try:
         orm.configure_mappers()

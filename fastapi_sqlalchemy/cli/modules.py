@@ -23,6 +23,7 @@ from fastapi_sqlalchemy.repository import Repository
 from . import verbs
 from .attributes import attributes
 from .naming import Names
+from .syntax import PLAIN, set_by, sets_plain_values, without_code
 
 __all__ = ["HEADER", "stub_of"]
 
@@ -97,7 +98,7 @@ class _Stub:
         for node in body:
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    yield _without_code(node)
+                    yield without_code(node)
                 case ast.ClassDef():
                     yield self._class(node, prefix=prefix)
                 case ast.If():
@@ -114,14 +115,22 @@ class _Stub:
                     node.orelse = list(self._statements(node.orelse, prefix=prefix))
                     node.finalbody = list(self._statements(node.finalbody, prefix=prefix))
                     yield node
-                case ast.With() | ast.AsyncWith():
-                    yield from self._statements(node.body, prefix=prefix)
-                case ast.Assign(
-                    targets=[ast.Name() as target], value=ast.Constant(value=int() | str()) as value
-                ) if not prefix:
+                case ast.With() | ast.For() | ast.While() if not prefix:
+                    named = [*set_by(node)]
+                    yield from self._statements(
+                        [each for each in node.body if not isinstance(each, ast.Assign)],
+                        prefix=prefix,
+                    )
+                    yield from self._declared(named)
+                case ast.Assign() if not prefix and sets_plain_values(node):
                     # else a checker takes it for that very value, which it will always have
-                    kind = ast.Name(type(value.value).__name__)
-                    yield ast.AnnAssign(target, kind, value, simple=1)
+                    match node:
+                        case ast.Assign(targets=[ast.Name() as target]):
+                            [declared] = self._declared([target.id])
+                            declared.value = node.value
+                            yield declared
+                        case _:
+                            yield from self._declared(set_by(node))
                 case ast.ImportFrom(level=level) if level:
                     # the stub may stand where the modules beside this one are not
                     relative = "." * level + (node.module or "")
@@ -135,6 +144,7 @@ class _Stub:
         name = f"{prefix}{node.name}"
         methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
         declared = {target for each in node.body for target in _targets(each)}
+        declared |= self._inherited(name)
         any_ = self.names.of("typing", "Any") if methods else ""
         assigned = list(_assigned_to_self(methods, declared, any_))
         body = [*assigned, *self._statements(node.body, prefix=f"{name}.")]
@@ -151,6 +161,22 @@ class _Stub:
         assert isinstance(added, ast.ClassDef)
         node.body = [*body, *added.body[1:]] or [ast.Pass()]
         return node
+
+    def _declared(self, names: Iterable[str]) -> Iterator[ast.AnnAssign]:
+        """Variables of the module as declarations: of the type that they are found to have."""
+        for name in dict.fromkeys(names):
+            kind = type(vars(self.module).get(name))
+            written = kind.__name__ if kind in PLAIN else self.names.of("typing", "Any")
+            yield ast.AnnAssign(ast.Name(name), ast.Name(written), None, simple=1)
+
+    def _inherited(self, name: str) -> set[str]:
+        """What the ancestors of a class declare, whose types it keeps."""
+        found: Any = _evaluated(name, self.module)
+        if not isinstance(found, type):
+            return set()
+        ancestors = found.__mro__[1:]
+        annotated = (vars(each).get("__annotations__", {}) for each in ancestors)
+        return set().union(*map(vars, ancestors), *annotated)
 
     def _typed(self, node: ast.stmt, model: type[Any]) -> ast.stmt:
         """`name = Column(String)` as `name: Mapped[str | None]`."""
@@ -169,7 +195,7 @@ class _Stub:
         """`db.Base` as the class that it is, which mypy knows."""
         if not isinstance(node, ast.Attribute) or node.attr != "Base":
             return node
-        found = _evaluated(node, self.module)
+        found = _evaluated(ast.unparse(node), self.module)
         if not isinstance(found, type):
             return node
         written = self.names.type(found)
@@ -197,9 +223,9 @@ def _is_mapped(model: Any) -> bool:
     )
 
 
-def _evaluated(node: ast.Attribute, module: ModuleType) -> Any:
+def _evaluated(dotted: str, module: ModuleType) -> Any:
     found: Any = module
-    for name in ast.unparse(node).split("."):
+    for name in dotted.split("."):
         found = getattr(found, name, None)
     return found
 
@@ -214,16 +240,6 @@ def _is_future(node: ast.stmt) -> bool:
 
 def _is_main(node: ast.If) -> bool:
     return "__main__" in ast.unparse(node.test)
-
-
-def _without_code(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
-    returns = any(
-        isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in ast.walk(node)
-    )
-    if node.returns is None and not returns and node.name != "__init_subclass__":
-        node.returns = ast.Constant(None)
-    node.body = [ast.Expr(ast.Constant(...))]
-    return node
 
 
 def _targets(node: ast.stmt) -> Iterator[str]:

@@ -12,7 +12,6 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from fastapi_sqlalchemy.model import ActiveRecord
-from fastapi_sqlalchemy.query import Query
 from fastapi_sqlalchemy.repository import Repository
 
 from .attributes import Attribute, attributes
@@ -112,7 +111,7 @@ def _words(model: type[Any], names: Names, *, home: str, query: str = "") -> dic
 def model_verbs(model: type[Any], names: Names) -> Iterator[str]:
     """What stands in the class of a model."""
     words = _words(model, names, home=model.__module__)
-    if not is_transformed(model) and _is_ours(model.__init__):
+    if not is_transformed(model) and _is_ours(_as_written(model.__init__)):
         yield "    def __init__(self, **values: {values}) -> None: ...".format_map(words)
     if has_query(model):
         query = _own_name(model, "Query")
@@ -126,7 +125,8 @@ def query_class(model: type[Any], names: Names) -> Iterator[str]:
     """The class of the queries of a model, which is there for checkers alone."""
     kind: Any = type(model.query)
     base = names.of(kind.__module__, kind.__qualname__)
-    base += f"[{names.type(model)}]" if kind is Query else ""
+    # one of the application's own may be about any model, or about this one
+    base += f"[{names.type(model)}]" if kind.__parameters__ else ""
     words = _words(model, names, home=model.__module__, query=base)
     yield f"class {_own_name(model, 'Query')}({base}):"
     yield from _methods(kind, _OF_QUERY, words, first="self")
@@ -179,6 +179,13 @@ def _methods(
                 yield "    @classmethod"
             prefix = "async " if name != verb else ""
             yield f"    {prefix}def {name}({first}, {own}) -> {gives}: ...".format_map(words)
+
+
+def _as_written(constructor: Any) -> Any:
+    """A constructor without what SQLAlchemy wraps around each, its ancestors' too."""
+    while (original := getattr(constructor, "_sa_original_init", None)) is not None:
+        constructor = original
+    return constructor
 
 
 def _is_ours(function: Any) -> bool:

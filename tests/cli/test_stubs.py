@@ -101,6 +101,14 @@ def test_a_single_module_is_taken_as_well(shop: Path, command: Command) -> None:
     assert command("stubs", "models") == "wrote models.pyi\n"
 
 
+def test_a_package_below_src_is_found_from_the_folder_of_the_project(
+    shop: Path, command: Command
+) -> None:
+    (shop / "src").mkdir()
+    (shop / "shop").rename(shop / "src" / "shop")
+    assert command("stubs", "shop").splitlines()[0] == "wrote src/shop/people.pyi"
+
+
 def test_a_module_that_cannot_be_imported_is_named_with_the_cause(
     shop: Path, command: Command
 ) -> None:

@@ -15,6 +15,8 @@ from tests.documents import Modules
 numbers = itertools.count()
 
 USER = """
+import os
+from collections.abc import AsyncIterator
 from fastapi_sqlalchemy import *
 from sqlalchemy import *
 from sqlalchemy.orm import *
@@ -61,9 +63,24 @@ def test_a_module_without_models_and_repositories_has_no_stub(tmp_path: Path) ->
         ("def f(a: int = 1, *b: str, c, **d): return a", ["def f(a: int=1, *b: str, c, **d): ..."]),
         ("async def f():\n    '''Doc.'''\n    print()", ["async def f() -> None: ..."]),
         ("def f():\n    yield 1", ["def f(): ..."]),
+        (
+            "async def f() -> AsyncIterator[int]:\n    yield 1",
+            ["def f() -> AsyncIterator[int]: ..."],
+        ),
+        ("async def f():\n    yield 1", ["def f(): ..."]),
+        (
+            "async def f() -> int:\n    async def g():\n        yield 1\n    return 1",
+            ["async def f() -> int: ..."],
+        ),
         ("LIMIT = 3", ["LIMIT: int = 3"]),
         ("LIMIT: float = 3", ["LIMIT: float = 3"]),
+        ("BELOW = -1", ["BELOW: int = -1"]),
+        ("A = B = 'x'", ["A: str", "B: str"]),
+        ("A, B = 1, 'x'", ["A: int", "B: str"]),
+        ("for i in range(3):\n    x = str(i)", ["i: int", "x: str"]),
+        ("with open(os.devnull) as f:\n    text = f.read()", ["f: _Any", "text: str"]),
         ("__all__ = ['User']", ["__all__ = ['User']"]),
+        ("__all__ = ('User',)", ["__all__ = ('User',)"]),
         ("import os.path as p", ["import os.path as p"]),
         ("if True:\n    X = [1]\nelse:\n    Y = 2", ["if True:", "    X = [1]", "else:"]),
         ("try:\n    import zoneinfo\nexcept ImportError:\n    zoneinfo = None", ["try:"]),
@@ -94,6 +111,7 @@ class Post(database.Base):
     __tablename__ = "posts"
     id = mapped_column(Integer, primary_key=True)
     author_id = mapped_column(ForeignKey("users.id"))
+    editor_id = mapped_column(ForeignKey("users.id"), nullable=False)
     """
 
 
@@ -105,9 +123,25 @@ class Post(database.Base):
         ("x = mapped_column(Numeric)", "x: _Mapped[_Decimal | None]", True, True),
         ("x = mapped_column(JSON)", "x: _Mapped[_Any]", True, True),
         ("x = mapped_column(UTCDateTime)", "x: _Mapped[_datetime | None]", True, True),
-        ("x = relationship('User')", "x: _Mapped[User | None]", True, True),
-        ("x = relationship('User', uselist=True)", "x: _Mapped[list[User]]", False, True),
-        ("x = relationship(User, viewonly=True)", "x: _Mapped[User | None]", True, False),
+        (
+            "x = relationship('User', foreign_keys='Post.author_id')",
+            "x: _Mapped[User | None]",
+            True,
+            True,
+        ),
+        ("x = relationship('User', foreign_keys='Post.editor_id')", "x: _Mapped[User]", True, True),
+        (
+            "x = relationship('User', foreign_keys=author_id, uselist=True)",
+            "x: _Mapped[list[User]]",
+            False,
+            True,
+        ),
+        (
+            "x = relationship(User, foreign_keys=author_id, viewonly=True)",
+            "x: _Mapped[User | None]",
+            True,
+            False,
+        ),
         ("x = synonym('id')", "x: _Mapped[int]", True, True),
         ("x = column_property(id + 1)", "x: _Mapped[int]", True, False),
         ("x = mapped_column(Integer, Computed('id'))", "x: _Mapped[int | None]", True, False),
@@ -173,6 +207,38 @@ def test_a_repository_of_a_model_of_another_package_has_its_keywords_beside_it(
     assert "class _PostValues(" in text
     assert "from tests.blog import Post as _Post\n" in text
     assert "def query(" not in text
+
+
+def test_a_constructor_of_ones_own_stays_the_only_one_for_subclasses_too(stub: StubOf) -> None:
+    text = stub(
+        MODEL
+        + "def __init__(self, title: str) -> None: super().__init__()\n"
+        + "class Essay(Post): pass\n"
+    )
+    own = text.partition("class Post(")[2].partition("class _UserEqual(")[0]
+    assert own.count("def __init__(") == 1
+    assert "def __init__(self, title: str) -> None: ..." in own
+    assert "def __init__(self, **values: _Unpack[_UserValues]) -> None: ..." in text
+
+
+def test_what_a_method_sets_of_a_mixin_keeps_the_type_that_it_has_there(stub: StubOf) -> None:
+    text = stub(
+        "class Named:\n    name: Mapped[str]\n"
+        "class Pen(Named, database.Base):\n"
+        "    __tablename__ = 'pens'\n"
+        "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+        "    def rename(self, value: str) -> None: self.name = value\n"
+    )
+    assert "    name: str\n" not in text
+
+
+def test_the_queries_of_a_generic_query_class_are_about_the_model(stub: StubOf) -> None:
+    text = stub(
+        "from typing import TypeVar\nfrom fastapi_sqlalchemy import Query as Chain\n"
+        "T = TypeVar('T')\n"
+        "class Recent(Chain[T]): pass\n" + MODEL + "query_class = Recent\n"
+    )
+    assert "\nclass _PostQuery(Recent[Post]):\n" in text
 
 
 def test_the_modules_that_were_stubbed_are_gone() -> None:

@@ -1,0 +1,47 @@
+"""Statements of a module, as a stub has them: what they set, and functions without their code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+__all__ = ["PLAIN", "set_by", "sets_plain_values", "without_code"]
+
+PLAIN = (bool, bytes, float, int, str)
+"""The types of values that are written as they are."""
+
+
+def sets_plain_values(node: ast.Assign) -> bool:
+    """Whether each name is set to a number or a text that is written there."""
+    several = isinstance(node.value, ast.Tuple) and isinstance(node.targets[0], ast.Tuple)
+    values = node.value.elts if several and isinstance(node.value, ast.Tuple) else [node.value]
+    bare = [each.operand if isinstance(each, ast.UnaryOp) else each for each in values]
+    return all(isinstance(each, ast.Constant) and type(each.value) in PLAIN for each in bare)
+
+
+def set_by(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement sets, with those in its blocks."""
+    for each in _own_code([node]):
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+            yield each.id
+
+
+def without_code(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
+    """A function as it is declared; a generator of asyncio without its `async`."""
+    own = list(_own_code(node.body))
+    returns = any(isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in own)
+    if node.returns is None and not returns and node.name != "__init_subclass__":
+        node.returns = ast.Constant(None)
+    node.body = [ast.Expr(ast.Constant(...))]
+    if isinstance(node, ast.AsyncFunctionDef) and any(isinstance(each, ast.Yield) for each in own):
+        # without its `yield` it would be a coroutine that returns an iterator
+        return ast.FunctionDef(**vars(node))
+    return node
+
+
+def _own_code(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """What a function is made of, but not the functions and classes within it."""
+    for node in nodes:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _own_code(ast.iter_child_nodes(node))
