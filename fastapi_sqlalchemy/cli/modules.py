@@ -23,7 +23,7 @@ from fastapi_sqlalchemy.repository import Repository
 from . import verbs
 from .attributes import attributes
 from .naming import Names
-from .syntax import PLAIN, set_by, sets_plain_values, without_code
+from .syntax import PLAIN, exported, set_by, sets_plain_values, without_code
 
 __all__ = ["HEADER", "stub_of"]
 
@@ -136,7 +136,9 @@ class _Stub:
                     relative = "." * level + (node.module or "")
                     package = self.module.__package__ or ""
                     node.module, node.level = resolve_name(relative, package), 0
-                    yield node
+                    yield exported(node)
+                case ast.ImportFrom() | ast.Import() if not prefix and not _is_future(node):
+                    yield exported(node)
                 case _ if not isinstance(node, _NEVER_SHOWN):
                     yield node
 

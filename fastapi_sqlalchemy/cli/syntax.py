@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-__all__ = ["PLAIN", "set_by", "sets_plain_values", "without_code"]
+__all__ = ["PLAIN", "exported", "set_by", "sets_plain_values", "without_code"]
 
 PLAIN = (bool, bytes, float, int, str)
 """The types of values that are written as they are."""
@@ -17,6 +17,14 @@ def sets_plain_values(node: ast.Assign) -> bool:
     values = node.value.elts if several and isinstance(node.value, ast.Tuple) else [node.value]
     bare = [each.operand if isinstance(each, ast.UnaryOp) else each for each in values]
     return all(isinstance(each, ast.Constant) and type(each.value) in PLAIN for each in bare)
+
+
+def exported(node: ast.Import | ast.ImportFrom) -> ast.stmt:
+    """An import whose names others may import too: of a stub that takes `as`."""
+    for each in node.names:
+        if each.asname is None and each.name.isidentifier():
+            each.asname = each.name
+    return node
 
 
 def set_by(node: ast.stmt) -> Iterator[str]:

@@ -81,6 +81,8 @@ def test_a_module_without_models_and_repositories_has_no_stub(tmp_path: Path) ->
         ("with open(os.devnull) as f:\n    text = f.read()", ["f: _Any", "text: str"]),
         ("__all__ = ['User']", ["__all__ = ['User']"]),
         ("__all__ = ('User',)", ["__all__ = ('User',)"]),
+        ("import json", ["import json as json"]),
+        ("from json import loads", ["from json import loads as loads"]),
         ("import os.path as p", ["import os.path as p"]),
         ("if True:\n    X = [1]\nelse:\n    Y = 2", ["if True:", "    X = [1]", "else:"]),
         ("try:\n    import zoneinfo\nexcept ImportError:\n    zoneinfo = None", ["try:"]),
