@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -71,7 +72,10 @@ class Admin:
 
     def __init__(self, browser: WebDriver, program: Program) -> None:
         self.browser, self.program = browser, program
-        self.waiting = WebDriverWait(browser, PATIENCE)
+        # a page that is being left takes its elements with it
+        self.waiting = WebDriverWait(
+            browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]
+        )
 
     def open(self, path: str) -> None:
         self.browser.get(f"{self.program.url}/admin/{path}")
