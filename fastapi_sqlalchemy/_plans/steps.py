@@ -145,6 +145,7 @@ class Key:
 
     __slots__ = ("_mapper", "constants", "identity", "key", "values")
 
+    constants: tuple[Any, ...]
     identity: tuple[type[Any], tuple[Any, ...], None]
     key: tuple[Any, ...]
     values: tuple[Any, ...]
