@@ -6,18 +6,19 @@ transaction that SQLAlchemy promises: it lasts until somebody commits or rolls b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import exc, orm
+from sqlalchemy import Connection, exc, orm
 from sqlalchemy.engine import Result
 from sqlalchemy.orm.exc import StaleDataError
 from typing_extensions import override
 
 from ._cleanup import never_hiding
 from ._deletion import WITH_DELETED, expire_partial, is_deleted
-from ._plans.running import Answer, within
+from ._plans.running import Answer, changed_within, within
 from ._stale import typed
 from ._strict import LOADING, refuse_lazy_load
 from ._types import R
@@ -130,30 +131,48 @@ class CarriedSession(UnitOfWork):
                 self.release()
 
     def _execute(self, execute: Callable[..., R], statement: Any, *args: Any, **kwargs: Any) -> R:
-        nothing_to_lose = self.block is None and self.idle()
-        try:
+        with self._releasing_after_errors():
             if _lasts(statement, kwargs.get("execution_options") or ()):
                 return self._write_through(execute, statement, *args, **kwargs)
             with self._noting_failures():
                 return execute(statement, *args, **kwargs)
+
+    @contextmanager
+    def _releasing_after_errors(self) -> Iterator[None]:
+        """Let what follows begin anew after an error that took nothing, as after a failed read."""
+        nothing_to_lose = self.block is None and self.idle()
+        try:
+            yield
         except exc.DBAPIError as error:
-            if nothing_to_lose:  # what follows begins anew, as after a failed read
+            if nothing_to_lose:
                 with never_hiding(error):
                     self.release()
             raise
 
     def ask_within(self, sql: str, parameters: Any, *, describe: bool) -> Answer | None:
         """Run a plan's statement in the transaction, which it may begin."""
-        nothing_to_lose = self.block is None and self.idle()
-        try:
-            with self._noting_failures():
-                connection = self._connection_for_bind(self.get_bind())
-                return within(connection, sql, parameters, describe=describe)
-        except exc.DBAPIError as error:
-            if nothing_to_lose:
-                with never_hiding(error):
-                    self.release()
-            raise
+        with self._releasing_after_errors(), self._noting_failures():
+            connection = self._connection_for_bind(self.get_bind())
+            return within(connection, sql, parameters, describe=describe)
+
+    def change_within(self, sql: str, parameters: Any) -> int | None:
+        """The same of one that changes rows, and how many."""
+        with self._releasing_after_errors():
+            return self._write_through(self._changed_within, sql, parameters)
+
+    def insert_within(self, insert: Callable[[Connection], list[Any] | None]) -> list[Any] | None:
+        """Have rows inserted over the connection of the transaction, which it may begin."""
+        with self._releasing_after_errors():
+            return self._write_through(self._inserted_within, insert)
+
+    def _inserted_within(
+        self, insert: Callable[[Connection], list[Any] | None]
+    ) -> list[Any] | None:
+        return insert(self._connection_for_bind(self.get_bind()))
+
+    def _changed_within(self, sql: str, parameters: Any) -> int | None:
+        connection = self._connection_for_bind(self.get_bind())
+        return changed_within(connection, sql, parameters)
 
     def _write_through(self, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Run what needs a transaction that lasts."""

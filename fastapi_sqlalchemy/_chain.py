@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Select, func, orm, select
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.sql import visitors
@@ -87,7 +86,7 @@ class Chain(Generic[T]):
         new._latest, new._limit, new._offset = self._latest, self._limit, self._offset
         new._joined, new._multiplied, new._locked = self._joined, self._multiplied, self._locked
         new._sliced, new._distinct, new._grouped = self._sliced, self._distinct, self._grouped
-        if hasattr(new, "__dict__"):  # what a class of the user's keeps
+        if kind.__dictoffset__:  # what a class of the user's keeps
             new.__dict__.update(getattr(self, "__dict__", ()))
         return new
 
@@ -313,6 +312,8 @@ class Chain(Generic[T]):
         FROM users
         """
         if columns:
+            from sqlalchemy.dialects.postgresql import distinct_on
+
             return self._with(self._statement.ext(distinct_on(*columns)), distinct=True)
         return self._with(self._statement.distinct(), distinct=True)
 
@@ -451,7 +452,9 @@ class Chain(Generic[T]):
         SELECT posts.author_id, posts.id, posts.title FROM posts WHERE posts.author_id IN (?, ?)
         [<User id=1>, <User id=2>]
         """
-        return self._with(self._statement, options=self._options + options)
+        new = self._copy(type(self))
+        new._options = self._options + options
+        return new
 
     def with_deleted(self) -> Self:
         """Find deleted records too, of this model and of those that are joined or loaded with it.

@@ -35,7 +35,7 @@ from .exceptions import (
 )
 from .session import Session
 
-__all__ = ["delete", "update"]
+__all__ = ["delete", "name_of", "require_own_values", "update"]
 
 _AS_IT_IS: Final = {"synchronize_session": False}
 """Records are left alone by SQLAlchemy: they are loaded again."""
@@ -44,11 +44,11 @@ _AS_IT_IS: Final = {"synchronize_session": False}
 def update(
     found: Found, values: Mapping[Any, Any], *, all_rows: bool, verb: str = "update"
 ) -> Send[int]:
-    names = {_name(found.mapper, key): value for key, value in values.items()}
+    names = {name_of(found.mapper, key): value for key, value in values.items()}
     if not names:
         raise TypeError("update() expected attributes to set, found none")
     mapper = _owner(found.mapper, names)
-    _require_own_values(mapper, names)
+    require_own_values(mapper, names)
     if not all_rows:
         found.require_criterion(verb)
     beside = _counting_beside(found.mapper, mapper)
@@ -169,7 +169,7 @@ def _is_hidden_by_another_table(mapper: orm.Mapper[Any]) -> bool:
     )
 
 
-def _require_own_values(mapper: orm.Mapper[Any], names: Mapping[str, Any]) -> None:
+def require_own_values(mapper: orm.Mapper[Any], names: Mapping[str, Any]) -> None:
     """Refuse SQL that would be joined with all the rows of another table.
 
     Raises:
@@ -194,7 +194,8 @@ def _columns_in(value: Any) -> Iterator[ColumnClause[Any]]:
         yield from _columns_in(part)
 
 
-def _name(mapper: orm.Mapper[Any], key: Any) -> str:
+def name_of(mapper: orm.Mapper[Any], key: Any) -> str:
+    """The name of an attribute that was given as such, or by its name."""
     if isinstance(key, str):
         return key
     parent = getattr(key, "parent", None)  # of an attribute; an alias has the mapper within

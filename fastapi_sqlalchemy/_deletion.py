@@ -7,7 +7,6 @@ without one never run any of this.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -45,18 +44,19 @@ class SoftDeletable:
         return mapped_column(UTCDateTime, nullable=True, sort_order=1)
 
 
-_registries: weakref.WeakSet[orm.registry] = weakref.WeakSet()
-
 _visible: Final = with_loader_criteria(
     SoftDeletable, lambda model: model.deleted_at.is_(None), include_aliases=True
 )
 
 _HIDING: Final = (_visible,)
 
+_HIDES: Final = "_fastapi_sqlalchemy_hiding"
+"""An attribute of the registries whose models hide records."""
+
 
 def note_mapper(mapper: orm.Mapper[Any]) -> None:
     """From now on what its registry's models load is looked at."""
-    _registries.add(mapper.registry)
+    setattr(mapper.registry, _HIDES, _HIDING)
 
 
 def hiding(mapper: orm.Mapper[Any]) -> tuple[ExecutableOption, ...]:
@@ -64,7 +64,8 @@ def hiding(mapper: orm.Mapper[Any]) -> tuple[ExecutableOption, ...]:
 
     Models beside one whose records are hidden have them too: they may lead to it.
     """
-    return _HIDING if mapper.registry in _registries else ()
+    options: tuple[ExecutableOption, ...] = getattr(mapper.registry, _HIDES, ())
+    return options
 
 
 def hide_deleted(state: ORMExecuteState) -> None:
@@ -72,7 +73,7 @@ def hide_deleted(state: ORMExecuteState) -> None:
     if not (state.is_select or state.is_update) or not state.is_orm_statement:
         return
     mapper = state.bind_mapper
-    if mapper is not None and mapper.registry not in _registries:
+    if mapper is not None and not hiding(mapper):
         return
     if state.is_executemany:
         return

@@ -32,10 +32,7 @@ class Exchange:
     """One request and its response."""
 
     _started = False
-    """Whether the response is on its way."""
-
-    _complete = False
-    """Whether its last chunk is."""
+    """Whether what the route did has ended, as it must before its response starts."""
 
     _handled = False
     """Whether an exception found its handler."""
@@ -64,7 +61,8 @@ class Exchange:
 
         A client that left cuts a stream off, sometimes without an error there.
         """
-        await self._finish(commit=self._complete)
+        complete = all(scope.afterwards for scope in self._scopes)
+        await self._finish(commit=complete)
 
     def _note_handled(self) -> None:
         self._handled = True
@@ -78,10 +76,7 @@ class Exchange:
         if self.failure is not None:
             return self._end_a_part(message)
         # most requests have nothing to end here, and need no coroutine of ours either
-        if message["type"] == "http.response.start":
-            self._started = True
-        elif not message.get("more_body") and message["type"] in _BODY:
-            self._complete = True
+        if not message.get("more_body") and message["type"] in _BODY:
             for scope in scopes:
                 scope.afterwards = True
         return self._to_server(message)
@@ -97,7 +92,6 @@ class Exchange:
             await self._finish(commit=True)  # what a streaming body wrote
         await self._to_server(message)
         if last:
-            self._complete = True
             for scope in self._scopes:
                 scope.afterwards = True
                 if scope.session is not None:

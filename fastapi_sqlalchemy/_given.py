@@ -14,7 +14,7 @@ from sqlalchemy import exc, orm
 from ._loaded import load_expired_of
 from ._operations import Operation, Read, Send, Write
 from ._types import R
-from .exceptions import IntegrityError, SessionKindError
+from .exceptions import DataError, IntegrityError, SessionKindError
 from .session import Session
 from .violations import typed
 
@@ -100,9 +100,9 @@ def _perform(session: orm.Session, operation: Operation[R]) -> R:
         if isinstance(operation, Send):
             session.flush()
             return operation.send(session)
-    except exc.IntegrityError as error:
+    except exc.DBAPIError as error:
         # engines of ours translate by themselves
-        better = None if isinstance(error, IntegrityError) else typed(error)
+        better = None if isinstance(error, IntegrityError | DataError) else typed(error)
         if better is None:
             raise
         raise better from error.orig

@@ -13,8 +13,10 @@ import sys
 import threading
 import warnings
 from abc import ABC, abstractmethod
+from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine
 from functools import partial
+from threading import get_ident
 from typing import Any, ClassVar, Final, Protocol
 
 import anyio
@@ -85,23 +87,19 @@ class ThreadHome(Home):
     attributes_load = True
 
     def __init__(self, blocking: Blocking) -> None:
-        super().__init__()
-        self._blocking = blocking
+        self.tenant, self._blocking = None, blocking
         self._lock = threading.Lock()
         self._owner: int | None = None
 
     def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call in this thread."""
-        me = threading.get_ident()
+        me = get_ident()
         if self._owner == me:  # within a call already
             return call(*args, **kwargs)
-        if asyncio._get_running_loop() is not None:
+        if _get_running_loop() is not None:
             if _GREENLETS and in_greenlet():  # SQLAlchemy's AsyncSession over a thread
                 return await_(self.arun(call, *args, **kwargs))
             self._object()
-        return self._in_turn(me, call, *args, **kwargs)
-
-    def _in_turn(self, me: int, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._lock:
             self._owner = me
             try:
@@ -111,8 +109,13 @@ class ThreadHome(Home):
 
     def finish(self, call: Callable[[], R]) -> R:
         """Clean up first, and object to the place afterwards."""
-        result = self._in_turn(threading.get_ident(), call)
-        if asyncio._get_running_loop() is not None:
+        with self._lock:
+            self._owner = get_ident()
+            try:
+                result = call()
+            finally:
+                self._owner = None
+        if _get_running_loop() is not None:
             self._object()
         return result
 
@@ -202,7 +205,7 @@ class LoopHome(Home):
         self._task: asyncio.Task[Any] | None = None
 
     def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        here = asyncio._get_running_loop()
+        here = _get_running_loop()
         if here is None:  # a worker thread: its caller does not keep our loop waiting
             note_caller()
             return asyncio.run_coroutine_threadsafe(
@@ -253,6 +256,16 @@ class LoopHome(Home):
         finally:
             self._owner = self._task = None
             self._lock.release()
+
+    async def aowned(self, call: Callable[[], R]) -> R:
+        """Run a call that may wait for the database, as part of the operation whose turn it is."""
+
+        def owned() -> R:
+            self._owner = self._current()
+            return call()
+
+        result: R = await greenlet_spawn(owned)
+        return result
 
     async def _stop(self, task: asyncio.Task[Any] | None) -> None:
         mine = self._task is task  # not one that waits for its turn

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from inspect import signature
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import ClauseElement, Table, event, inspect, orm
 from sqlalchemy.orm import MappedColumn, MapperProperty, QueryableAttribute
@@ -35,6 +35,10 @@ _MAPPED: Final = (MappedColumn, MapperProperty, QueryableAttribute, SchemaItem, 
 
 def mapper_of(entity: Any) -> orm.Mapper[Any]:
     """The mapper of a model or of an alias of one."""
+    own: Any = getattr(entity, "__mapper__", None)
+    # what `inspect()` finds of a model; of an alias, this is its model's
+    if own is not None and own.class_ is entity and not own.registry._new_mappers:
+        return cast("orm.Mapper[Any]", own)
     mapper: orm.Mapper[Any] = inspect(entity, raiseerr=True).mapper
     return mapper
 

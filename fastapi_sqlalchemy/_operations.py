@@ -14,6 +14,7 @@ from sqlalchemy import Select, orm
 from sqlalchemy.engine import ScalarResult
 
 from ._plans.asking import Shape
+from ._plans.saving import Storing
 from ._types import R, T
 
 __all__ = ["Operation", "Perform", "Read", "Runner", "Send", "Steps", "Write"]
@@ -22,57 +23,103 @@ U = TypeVar("U")
 """What becomes of an answer."""
 
 
-@dataclass(frozen=True, slots=True)
 class Read(Generic[R]):
     """A question: outside a transaction its connection goes back as soon as it is answered.
 
-    `shape` tells its plan, where there may be one; `read` makes the answer of what a plan finds.
+    Args:
+        plainly: Asks SQLAlchemy.
+        shape: Tells its plan, where there may be one.
+        read: Makes the answer of what a plan finds.
     """
 
-    ask: Callable[[orm.Session], R]
-    shape: Shape | None = None
-    read: Callable[[list[Any]], R] | None = None
+    __slots__ = ("plainly", "read", "shape")
+
+    plainly: Callable[[orm.Session], R]
+    read: Callable[[list[Any]], R] | None
+    shape: Shape | None
+
+    def __init__(
+        self,
+        plainly: Callable[[orm.Session], R],
+        shape: Shape | None = None,
+        read: Callable[[list[Any]], R] | None = None,
+    ) -> None:
+        self.plainly, self.shape, self.read = plainly, shape, read
 
     @classmethod
     def of(cls, statement: Select[T], read: Callable[[ScalarResult[T]], R]) -> Read[R]:
         """A statement, and how its result is read."""
         return Read(lambda session: read(session.scalars(statement)))
 
+    def ask(self, session: orm.Session) -> R:
+        """The answer: by a plan, where there is one that can be used."""
+        if self.shape is not None and self.read is not None:
+            found = self.shape.answer(session)
+            if found is not None:
+                return self.read(found)
+        return self.plainly(session)
+
     def then(self, change: Callable[[R], U]) -> Read[U]:
         """The same question, with what becomes of its answer."""
-        ask, read = self.ask, self.read
+        plainly, read = self.plainly, self.read
         return Read(
-            lambda session: change(ask(session)),
+            lambda session: change(plainly(session)),
             self.shape,
             None if read is None else lambda found: change(read(found)),
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Write(Generic[R]):
     """A change to records: flushed, and committed unless a transaction around it does that.
 
-    `records` are what the change is about; what the database gave them by itself is loaded
-    before the operation ends.  `commit` overrides who commits: True this operation, False
-    somebody later, None the policy of the scope.  With `puts_back` the change itself sets values,
-    and the records lose them again if it fails; `undo` is called then for what is more than that.
+    Args:
+        change: Makes it.
+        records: What it is about; what the database gave them by itself is loaded before the
+            operation ends.
+        commit: Who commits: True this operation, False somebody later, None as the scope says.
+        puts_back: Whether the change itself sets values, which the records lose if it fails.
+        undo: Called then, for what is more than that.
+        alone: Does all of it by one statement, in a session that has neither a transaction nor
+            anything to flush; gives False, and has done nothing, where it cannot.
+        result: What the change returns, for that case.
     """
 
+    __slots__ = ("alone", "change", "commit", "puts_back", "records", "result", "undo")
+
+    alone: Callable[[orm.Session], Storing] | None
     change: Callable[[orm.Session], R]
-    records: tuple[Any, ...] = ()
-    commit: bool | None = None
-    puts_back: bool = False
-    undo: Callable[[], None] | None = None
+    commit: bool | None
+    puts_back: bool
+    records: tuple[Any, ...]
+    result: Any
+    undo: Callable[[], None] | None
+
+    def __init__(
+        self,
+        change: Callable[[orm.Session], R],
+        records: tuple[Any, ...] = (),
+        *,
+        commit: bool | None = None,
+        puts_back: bool = False,
+        undo: Callable[[], None] | None = None,
+        alone: Callable[[orm.Session], Storing] | None = None,
+        result: Any = None,
+    ) -> None:
+        self.change, self.records, self.commit = change, records, commit
+        self.puts_back, self.undo = puts_back, undo
+        self.alone, self.result = alone, result
 
 
 @dataclass(frozen=True, slots=True)
 class Send(Generic[R]):
     """Statements that change rows: all of them or none, and committed as a `Write` is.
 
-    What the session had to flush goes before them.
+    What the session had to flush goes before them.  `alone` does it by one statement in a session
+    that has neither a transaction nor anything to flush, and gives None where it cannot.
     """
 
     send: Callable[[orm.Session], R]
+    alone: Callable[[orm.Session], R | None] | None = None
 
 
 class Perform(Protocol):

@@ -31,7 +31,7 @@ def is_trusted(dialect: Dialect, driver: Any) -> bool:
 
 
 def ask_seldom(engine: Engine) -> None:
-    """Have an engine over psycopg look at the socket before it asks the server."""
+    """Have an engine over psycopg or asyncpg look at the socket before it asks the server."""
     if not hasattr(select, "poll"):  # Windows
         return
     dialect: Any = engine.dialect  # its hooks are public, and overridden on this one alone
@@ -60,8 +60,16 @@ def ask_seldom(engine: Engine) -> None:
 
 
 def _is_silent(driver: Any) -> bool:
-    if driver.closed:
+    socket = _socket_of(driver)
+    if socket is None:
         return False
     poll = select.poll()
-    poll.register(driver.pgconn.socket, select.POLLIN)
+    poll.register(socket, select.POLLIN)
     return not poll.poll(0)
+
+
+def _socket_of(driver: Any) -> Any:
+    """That of an open connection of psycopg's, or of asyncpg's."""
+    if hasattr(driver, "pgconn"):
+        return None if driver.closed else driver.pgconn.socket
+    return None if driver.is_closed() else driver._transport.get_extra_info("socket")

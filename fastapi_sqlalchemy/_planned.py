@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import orm
 
 from ._chain import Chain
 from ._operations import Read
-from ._plans.asking import VALUE, Kind, Shape, compose
+from ._plans.asking import RECORDS, VALUE, Kind, Shape, compose
+from ._plans.steps import Step
 from ._types import AnySelect, T
 
 __all__ = ["Planned"]
@@ -29,34 +31,40 @@ class Planned(Chain[T]):
 
     __slots__ = ()
 
-    def _shape(self, kind: Kind, terminal: str, make: Callable[[], AnySelect]) -> Shape | None:
+    def _shape(
+        self, kind: Kind, terminal: str, make: Callable[[], AnySelect] | None, *more: Step
+    ) -> Shape | None:
         """What tells the plan of a terminal of this chain, where there may be one.
 
         Args:
             kind: What its rows become.
             terminal: Its name.
-            make: The statement of the terminal.
+            make: Makes the statement of the terminal; None where that is the calls alone.
+            more: Calls that the terminal adds.
         """
         steps = self._steps
         kind_of_query: Any = type(self)
         if steps is None or _has_statement_of_its_own(kind_of_query):
             return None
+        options = self._options
+        if options and kind is not RECORDS:
+            return None
+        if make is None:
+            return Shape(self._model, (*steps, *more), kind, terminal, options=options)
 
         def composed() -> Any:
             self._made, binds = compose(self._model, steps)
             return make(), binds
 
-        return Shape(self._model, steps, kind, terminal, composed)
+        return Shape(self._model, steps, kind, terminal, composed, options=options)
 
     def _count(self) -> Read[int]:
         return self._value("count", self._counted)
 
     def _value(self, terminal: str, make: Callable[[], AnySelect]) -> Read[Any]:
         """The value that a statement finds, which has one row."""
-        shape = self._shape(VALUE, terminal, make)
 
-        def ask(session: orm.Session) -> Any:
-            found = None if shape is None else shape.answer(session)
-            return session.scalars(make()).one() if found is None else found[0]
+        def plainly(session: orm.Session) -> Any:
+            return session.scalars(make()).one()
 
-        return Read(ask, shape, lambda found: found[0])
+        return Read(plainly, self._shape(VALUE, terminal, make), itemgetter(0))

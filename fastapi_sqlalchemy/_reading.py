@@ -17,7 +17,7 @@ from ._plans.asking import Shape
 from ._types import AnySelect, R, T
 from .exceptions import InvalidSliceError, MultipleRecordsFoundError, RecordNotFoundError, answered
 
-__all__ = ["Found", "Reading"]
+__all__ = ["Found", "Reading", "needed"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -29,6 +29,34 @@ class Found(Protocol[T_co]):
     def first(self) -> T_co | None: ...
     def one(self) -> T_co: ...
     def one_or_none(self) -> T_co | None: ...
+
+
+def needed(
+    asked: Read[T | None],
+    kind: type[RecordNotFoundError],
+    model: type[Any],
+    *,
+    instead: str,
+    shown: Callable[[], object],
+    description: str | None = None,
+) -> Read[T]:
+    """A question where absence is an error.
+
+    Args:
+        asked: The question.
+        kind: Of the error.
+        model: What is asked about.
+        instead: The verb to use where absence is a normal outcome.
+        shown: Makes the query that the error shows.
+        description: What to tell a client.
+    """
+
+    def there(found: T | None) -> T:
+        if found is None:
+            raise kind(model.__name__, str(shown()), instead=instead, description=description)
+        return found
+
+    return asked.then(there)
 
 
 class Reading(Planned[T]):
@@ -151,15 +179,14 @@ class Reading(Planned[T]):
         shown: Callable[[], object] | None = None,
     ) -> Read[T]:
         """The same question, where absence is an error that shows this query, or another."""
-
-        def ask(session: orm.Session) -> T:
-            if (found := asked.ask(session)) is None:
-                query = self if shown is None else shown()
-                name = self._model.__name__
-                raise kind(name, str(query), instead=instead, description=description)
-            return found
-
-        return Read(ask)
+        return needed(
+            asked,
+            kind,
+            self._model,
+            instead=instead,
+            description=description,
+            shown=shown or (lambda: self),
+        )
 
     def one(self) -> T:
         """The only one.

@@ -6,6 +6,7 @@ The verbs of a model run them, and so does whatever else offers the same verbs i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import exc, inspect, orm
@@ -13,10 +14,11 @@ from sqlalchemy import exc, inspect, orm
 from ._deletion import SoftDeletable, mark_deleted, reset
 from ._names import check_attributes, check_construction, check_criteria, check_values, is_sql
 from ._operations import Operation, Read, Steps, Write
+from ._plans.saving import added_alone, deleted_alone, updated_alone
 from ._received import changes_of, made_of
 from ._types import R, T, Values
 from .exceptions import RecordNotFoundError, answered
-from .query import Query, query_of
+from .query import Query, get_by_plan, get_needed_by_plan, query_of
 
 __all__ = [
     "checked",
@@ -44,11 +46,17 @@ S = TypeVar("S", bound=SoftDeletable)
 def find(
     model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any], *, verb: str = "get"
 ) -> Read[T | None]:
+    if len(criteria) == 1 and not eq and (read := get_by_plan(model, criteria[0])) is not None:
+        return read
     query, keys = _asked(verb, model, criteria, eq)
     return query._get(*keys) if keys else query._first()
 
 
 def find_one(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T]:
+    if len(criteria) == 1 and not eq:
+        read = get_needed_by_plan(model, criteria[0], RecordNotFoundError)
+        if read is not None:
+            return read
     query, keys = _asked("get_one", model, criteria, eq)
     if keys:
         return query._get_one(*keys)
@@ -56,6 +64,10 @@ def find_one(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -
 
 
 def find_or_404(model: type[T], criteria: tuple[Any, ...], eq: Mapping[str, Any]) -> Read[T]:
+    if len(criteria) == 1 and not eq:
+        read = get_needed_by_plan(model, criteria[0], answered(RecordNotFoundError))
+        if read is not None:
+            return read
     query, keys = _asked("get_or_404", model, criteria, eq)
     if keys:
         return query._get_or_404(*keys)
@@ -116,7 +128,8 @@ def save(record: T, *, commit: bool | None) -> Write[T]:
         _join(session, record)
         return record
 
-    return Write(add, (record,), commit)
+    alone = partial(added_alone, record)
+    return Write(add, (record,), commit=commit, alone=alone, result=record)
 
 
 def save_all(model: type[T], records: Iterable[T]) -> Write[list[T]]:
@@ -167,7 +180,8 @@ def _set(record: T, values: Mapping[str, Any]) -> Write[T]:
                 setattr(record, name, value)
         return record
 
-    return Write(change, (record,), puts_back=True)
+    alone = partial(updated_alone, record, values)
+    return Write(change, (record,), puts_back=True, alone=alone, result=record)
 
 
 def _join(session: orm.Session, record: object) -> None:
@@ -213,7 +227,7 @@ def delete(record: object, *, force: bool = False) -> Write[None]:
         else:
             session.delete(record)
 
-    return Write(delete, undo=lambda: reset(marked))
+    return Write(delete, undo=lambda: reset(marked), alone=partial(deleted_alone, record))
 
 
 def restore(record: S) -> Write[S]:

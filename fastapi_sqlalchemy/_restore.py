@@ -10,12 +10,13 @@ flushed waits again.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from sqlalchemy import inspect, orm
 from sqlalchemy.orm.attributes import flag_modified, set_committed_value
+from sqlalchemy.util import memoized_property
 
 __all__ = ["Restorer", "Snapshot"]
 
@@ -25,17 +26,17 @@ Values = dict[str, Any]
 class Restorer:
     """Keeps the records of one session over a failed flush."""
 
-    __slots__ = ("_before", "_flushed", "_given", "_inserted", "_unsaved", "_waiting")
-
     def __init__(self) -> None:
         self._before: list[_Memory] = []
         self._inserted: list[tuple[orm.InstanceState[Any], Values]] = []
         self._given: list[tuple[_Memory, bool]] = []
         self._flushed: list[object] = []
         self._waiting: tuple[list[object], list[object], list[object]] = ([], [], [])
+
+    @memoized_property  # most never have any
+    def _unsaved(self) -> weakref.WeakKeyDictionary[orm.InstanceState[Any], Values]:
         # by their states: the records of a dataclass have no hash
-        self._unsaved: weakref.WeakKeyDictionary[orm.InstanceState[Any], Values]
-        self._unsaved = weakref.WeakKeyDictionary()
+        return weakref.WeakKeyDictionary()
 
     def note_waiting(self, session: orm.Session, own: tuple[object, ...]) -> None:
         """Before a change: what waits to be flushed and has nothing to do with it."""
@@ -83,6 +84,13 @@ class Restorer:
         found = [_Memory.of(record) for record in pending]
         self._before += [memory for memory in found if memory.state not in noted]
 
+    def note_new(self, states: Iterable[orm.InstanceState[Any]], given: Iterable[Values]) -> None:
+        """The same of new records, whose values were looked at before."""
+        self._before += [
+            _Memory(state, state.obj(), values, {}, frozenset())
+            for state, values in zip(states, given, strict=True)
+        ]
+
     def note_others(self, session: orm.Session) -> None:
         """On a rollback, before SQLAlchemy expires them: the records it did not touch."""
         noted = {memory.state for memory in self._before}
@@ -107,7 +115,11 @@ class Restorer:
         SQLAlchemy remembers them weakly.  One that nobody keeps and a query loads again would
         stay as it was flushed when the savepoint is rolled back.
         """
-        self._flushed += [*session.new, *session.dirty]
+        self.keep([*session.new, *session.dirty])
+
+    def keep(self, records: Collection[object]) -> None:
+        """The same of records that were stored without a flush."""
+        self._flushed += records
 
     def let_go(self) -> None:
         """After the last savepoint."""
@@ -148,6 +160,8 @@ class Restorer:
 
     def take_up(self, record: object) -> None:
         """Before a record is saved: its changes that failed the last time count again."""
+        if not self.sets_aside():
+            return
         state: orm.InstanceState[Any] = inspect(record, raiseerr=True)
         for key, original in self._unsaved.pop(state, {}).items():
             present = state.dict
@@ -159,6 +173,10 @@ class Restorer:
             else:
                 set_committed_value(record, key, original)
                 setattr(record, key, value)
+
+    def sets_aside(self) -> bool:
+        """Whether there are changes that could not be saved, of whatever record."""
+        return "_unsaved" in vars(self) and bool(self._unsaved)
 
     def unsaved(self, state: orm.InstanceState[Any]) -> Collection[str]:
         """What was set on a record and could not be saved."""

@@ -14,6 +14,7 @@ from sqlalchemy import Column, insert, orm
 from ._loaded import load_expired
 from ._names import is_sql, mapper_of
 from ._operations import Send
+from ._plans.inserting import inserted
 from ._types import T
 from .exceptions import RowError, UnknownNameError
 from .session import Session
@@ -192,6 +193,8 @@ def _made(mapper: orm.Mapper[T], row: Mapping[str, Any]) -> T:
 
 
 def _save(session: orm.Session, mapper: orm.Mapper[T], records: list[T]) -> None:
+    if inserted(session, mapper, records):
+        return
     session.add_all(records)
     if isinstance(session, Session):
         session.flush_on_the_way()

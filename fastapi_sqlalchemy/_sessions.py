@@ -15,11 +15,15 @@ from sqlalchemy import Engine, orm
 from typing_extensions import override
 
 from ._home import Home, LoopHome, LoopsStandIn, ThreadHome
+from ._likeness import Likeness
 from ._types import Blocking, Options
 from .engines import Binds, Engines
 from .session import Session
 
 __all__ = ["MakeSession", "SessionMaker", "Sessions", "session_class"]
+
+_ALIKE: Final = frozenset({"autoflush", "expire_on_commit"})
+"""Those with which one session is like another."""
 
 _KNOWN_TO_PLANS: Final = frozenset({"autoflush", "expire_on_commit", "info"})
 """Keyword arguments of a session that leave its statements as they are."""
@@ -62,7 +66,6 @@ class Sessions:
             blocking: What to do about a blocking call on a running event loop.
             commits_late: Whether somebody else commits, so that a verb only flushes.
         """
-        options = dict(options)
         home: Home
         if awaited and self._engines.awaits:
             binds = self._engines.of_running_loop()[1]
@@ -71,22 +74,28 @@ class Sessions:
             binds = self._engines.blocking
             stands_in = awaited and self._engines.usually_awaits
             home = LoopsStandIn() if stands_in else ThreadHome(blocking)
+        if kind is not Session or (options and not options.keys() <= _ALIKE):
+            session = self._construct(kind, binds, home, options)
+        elif (likeness := binds.likenesses.get(alike := (*options.items(),))) is not None:
+            session = likeness.make(home)
+        else:
+            session = self._construct(kind, binds, home, options)
+            binds.likenesses[alike] = Likeness.of(session)
+        session.commits_late, session.stop = commits_late, self._engines.stop
+        home.tenant = session
+        return session
+
+    def _construct(
+        self, kind: type[Session], binds: Binds, home: Home, options: Options
+    ) -> Session:
+        options = dict(options)
         if (bind := options.pop("bind", None)) is not None:
             own = isinstance(bind, Engine)
             binds = Binds.of(bind, plans=False) if own else Binds(bind, bind, bind)
         if kind is not Session or not options.keys() <= _KNOWN_TO_PLANS:
             binds = replace(binds, plans=None)
         options["bind"] = binds.plain
-        session = kind(
-            binds,
-            home,
-            commits_late=commits_late,
-            stop=self._engines.stop,
-            hold_warning=self._hold_warning,
-            **options,
-        )
-        home.tenant = session
-        return session
+        return kind(binds, home, hold_warning=self._hold_warning, **options)
 
 
 class SessionMaker(orm.sessionmaker[orm.Session]):

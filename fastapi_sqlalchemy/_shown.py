@@ -63,8 +63,18 @@ def _absent(state: orm.InstanceState[Any], prop: orm.MapperProperty[Any]) -> Any
     # a column that every SELECT of the record has lacks a value when no INSERT named it
     kept_back = related or key in state.callables or getattr(prop, "deferred", False)
     if state.has_identity and (expired or kept_back):
-        raise NotLoadedError(state.class_.__name__, key, expired=expired)
+        # one that the query left out expires alone
+        base = _base_without(state.mapper, key) if expired and not state.expired else None
+        raise NotLoadedError(state.class_.__name__, key, expired=expired, base=base)
     return [] if related and getattr(prop, "uselist", False) else None
+
+
+def _base_without(mapper: orm.Mapper[Any], key: str) -> str | None:
+    """The class nearest by that lacks an attribute: a query of it does not load the attribute."""
+    base = mapper.inherits
+    while base is not None and key in base.attrs:
+        base = base.inherits
+    return None if base is None else base.class_.__name__
 
 
 class ShownRecord:

@@ -37,21 +37,18 @@ class MissingTables:
         databases: Where to create them.
     """
 
-    __slots__ = ("_databases", "_next", "_patience", "_tried", "_trying")
+    __slots__ = ("_next", "_patience", "_tried", "_trying", "left")
 
     def __init__(self, databases: Iterable[SQLAlchemy]) -> None:
-        self._databases = list(databases)
+        self.left: list[SQLAlchemy] = list(databases)
+        """Those that were not reached yet."""
         self._patience, self._next = _PATIENCE, 0.0
         self._tried = self._trying = False
-
-    def __bool__(self) -> bool:
-        """Whether a database is left to be tried."""
-        return bool(self._databases)
 
     async def create(self) -> None:
         """Create them; a database that is out of reach is left for the next time."""
         unreachable = []
-        for database in self._databases:
+        for database in self.left:
             if database.url is None or not database.metadata.tables:
                 continue
             try:
@@ -66,7 +63,7 @@ class MissingTables:
                 unreachable.append(database)
                 cause = getattr(error, "orig", None) or error
                 _log.warning("No tables created, %r is out of reach: %r", database, cause)
-        self._databases, self._patience = unreachable, _PATIENCE_LATER
+        self.left, self._patience = unreachable, _PATIENCE_LATER
         self._tried = True
 
     async def create_before_a_request(self) -> None:

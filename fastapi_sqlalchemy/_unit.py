@@ -14,8 +14,9 @@ from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, orm
-from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm import SessionTransaction, SessionTransactionOrigin
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection
+from sqlalchemy.util import memoized_property
 from typing_extensions import override
 
 from ._cleanup import never_hiding
@@ -42,14 +43,14 @@ class UnitOfWork(orm.Session):
     Args:
         binds: The engine, as plain, for lone reads and for transaction blocks.
         home: Where its calls run.
-        commits_late: Whether the end of the scope commits, so that `save()` only flushes.
-        stop: Ends the statement that runs on a connection.
         hold_warning: Seconds after which a connection was held for too long.
         options: Keyword arguments of `sqlalchemy.orm.Session`.
     """
 
     committed: Hooks
-    waiting: Hooks
+
+    stop: Callable[[ManagesConnection], None]
+    """Ends the statement that runs on a connection."""
 
     def __init__(
         self,
@@ -57,15 +58,14 @@ class UnitOfWork(orm.Session):
         home: Home,
         /,  # SQLAlchemy has an option `binds` too
         *,
-        commits_late: bool,
-        stop: Callable[[ManagesConnection], None],
         hold_warning: float | None = None,
         **options: Any,
     ) -> None:
         # None of SQLAlchemy's defaults but this one: a saved record can be returned by a route
         super().__init__(**{"expire_on_commit": False, **options})
         self.home = home
-        self.commits_late = commits_late
+        self.commits_late = False
+        """Whether the end of the scope commits, so that `save()` only flushes."""
         self.block: Committing | None = None
         """The innermost `db.transaction()` block that is open on this session."""
         self.wrote = False
@@ -74,8 +74,6 @@ class UnitOfWork(orm.Session):
         """Whether the end of the scope can be awaited."""
         self.committed = Hooks()
         """Of what is stored, to be run as soon as this session's call is over."""
-        self.waiting = Hooks()
-        """Those of its scope."""
         self.within_flush = False
         """Whether a method of a record runs that is called within a flush."""
         self.sees_deleted = self.follows_deleted = False
@@ -83,15 +81,25 @@ class UnitOfWork(orm.Session):
         self._binds = binds
         self._routed = "binds" in options
         self._connection: Connection | None = None
-        self._stop = stop
         self._hold_warning, self._held_since = hold_warning, 0.0
         self._plans = binds.plans
         self._lone: ConnectionPoolEntry | None = None
         self._reading = self._guarding = self._opening_savepoint = self._ended = False
         self._lost = False
         self._failed_in: SessionTransaction | None = None
-        self._restorer = Restorer()
-        self._snapshots: WeakKeyDictionary[SessionTransaction, Snapshot] = WeakKeyDictionary()
+
+    @memoized_property
+    def waiting(self) -> Hooks:
+        """Those of its scope, which gives them to it."""
+        return Hooks()
+
+    @memoized_property
+    def _restorer(self) -> Restorer:
+        return Restorer()
+
+    @memoized_property
+    def _snapshots(self) -> WeakKeyDictionary[SessionTransaction, Snapshot]:
+        return WeakKeyDictionary()
 
     @property
     def _plain(self) -> orm.Session:
@@ -100,7 +108,11 @@ class UnitOfWork(orm.Session):
 
     def idle(self) -> bool:
         """Whether nothing is pending and nothing was written: a transaction, if any, only read."""
-        return not self.wrote and self._is_clean()
+        return not self.wrote and self.is_clean()
+
+    def is_clean(self) -> bool:
+        """Whether nothing is pending: SQLAlchemy's own word on that, in one call."""
+        return not (self._new or self._deleted or self.identity_map._modified)
 
     def release(self) -> None:
         """Give the connection back, ending the transaction; unlike `rollback()`, expire nothing."""
@@ -121,7 +133,7 @@ class UnitOfWork(orm.Session):
 
     def _reads_within(self) -> bool:
         """Whether a read is part of a transaction, rather than alone."""
-        within = self.block is not None or self.in_transaction() or not self.idle()
+        within = self._transaction is not None or self.block is not None or not self.idle()
         return within or self._binds.one_view
 
     @property
@@ -146,12 +158,12 @@ class UnitOfWork(orm.Session):
     def interrupt(self) -> None:
         """End the statement that is running, from another thread."""
         if (lone := self._lone) is not None:
-            self._stop(lone)
+            self.stop(lone)
             return
         connection = self._connection
         if connection is None or connection.closed or connection.invalidated:
             return
-        self._stop(connection.connection)
+        self.stop(connection.connection)
 
     def _warn_if_held(self) -> None:
         held = time.monotonic() - self._held_since
@@ -241,6 +253,10 @@ def _committed(session: orm.Session) -> None:
 def _created(session: orm.Session, transaction: SessionTransaction) -> None:
     ours = cast(UnitOfWork, session)
     if ours._reading or ours._opening_savepoint:
+        return
+    # what a verb's flush takes, the verb gives back: to look at all records for each of many saves
+    # would make every one slower than the one before
+    if ours._guarding and transaction.origin is SessionTransactionOrigin.SUBTRANSACTION:
         return
     if ours.block is not None or ours.commits_late:
         ours._snapshots[transaction] = Snapshot(session)

@@ -7,10 +7,9 @@ unique key is violated (`ON DUPLICATE KEY UPDATE`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Dialect, Index, Insert, Table, UniqueConstraint, literal_column, orm
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from ._loaded import expire, load_expired, rows_with
 from ._operations import Send
@@ -22,6 +21,9 @@ from .exceptions import (
     SeveralTablesError,
     UpsertUnsupportedError,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 __all__ = ["NameOrNames", "upsert"]
 
@@ -156,7 +158,10 @@ class _Target:
             UpsertUnsupportedError: The dialect has none.
         """
         columns = [self.column[name] for name in given if self._overwrites(name)]
+        # each is imported where it serves: a dialect takes longer to import than much else here
         if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects import mysql
+
             inserted = mysql.insert(self.table)
             values = {column.key: inserted.inserted[column.key] for column in columns}
             values |= self._updated_by_themselves(values)
@@ -165,8 +170,12 @@ class _Target:
             return inserted.on_duplicate_key_update(values or nothing)
         statement: postgresql.Insert | sqlite.Insert
         if dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql
+
             statement = postgresql.insert(self.table)
         elif dialect.name == "sqlite":
+            from sqlalchemy.dialects import sqlite
+
             statement = sqlite.insert(self.table)
         else:
             raise UpsertUnsupportedError(dialect.name)

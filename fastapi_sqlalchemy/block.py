@@ -11,8 +11,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 from ._caller import held_for_others
 from ._cleanup import never_hiding
-from ._types import P, R
-from .scope import Place, Scope, Scopes
+from ._types import Options, P, R
+from .scope import Place, Scope, Scopes, leave
 
 __all__ = ["Block"]
 
@@ -21,9 +21,11 @@ D = TypeVar("D")
 
 
 class MakeScope(Protocol):
-    """Makes the scope of a block."""
+    """Makes the scope of a block, told whether the end of the block can be awaited."""
 
-    def __call__(self, *, awaited: bool) -> Scope: ...
+    def __call__(
+        self, *, commit_on_exit: bool | None, session_args: Options | None, awaited: bool
+    ) -> Scope: ...
 
 
 class Block(Generic[D]):
@@ -32,28 +34,51 @@ class Block(Generic[D]):
     Args:
         database: What `with db() as database` yields.
         scopes: Those of the database.
-        make_scope: Makes the scope; it is told whether the end of the block can be awaited.
+        make_scope: Makes the scope.
+        commits: Whether its end commits; None is the database's own setting.
+        session_args: Keyword arguments of `sqlalchemy.orm.Session`, over those of the database.
         join: Use the surrounding scope where there is one.
     """
 
-    __slots__ = ("_around", "_database", "_join", "_make_scope", "_scope", "_scopes", "_token")
+    __slots__ = (
+        *("_around", "_commits", "_database", "_join", "_make_scope", "_scope", "_scopes"),
+        *("_session_args", "_token"),
+    )
 
-    def __init__(self, database: D, scopes: Scopes, make_scope: MakeScope, *, join: bool) -> None:
-        self._database, self._scopes = database, scopes
-        self._make_scope, self._join = make_scope, join
+    def __init__(
+        self,
+        database: D,
+        scopes: Scopes,
+        make_scope: MakeScope,
+        *,
+        commits: bool | None = None,
+        session_args: Options | None = None,
+        join: bool = False,
+    ) -> None:
+        self._database, self._scopes, self._make_scope = database, scopes, make_scope
+        self._commits, self._session_args, self._join = commits, session_args, join
         self._scope: Scope | None = None
         self._around: Place | None = None
         self._token: Token[Place] | None = None
 
     def _again(self) -> Self:
-        return self.__class__(self._database, self._scopes, self._make_scope, join=self._join)
+        return self.__class__(
+            self._database,
+            self._scopes,
+            self._make_scope,
+            commits=self._commits,
+            session_args=self._session_args,
+            join=self._join,
+        )
 
     def _enter(self, *, awaited: bool) -> D:
         if self._token is not None:
             raise RuntimeError("this block is entered already: call `db()` again for another one")
         self._around = self._scopes.surrounding()
         if self._around is None or not self._join:
-            self._scope = self._make_scope(awaited=awaited)
+            self._scope = self._make_scope(
+                commit_on_exit=self._commits, session_args=self._session_args, awaited=awaited
+            )
             self._token = self._scopes.enter(self._scope)
         return self._database
 
@@ -62,7 +87,7 @@ class Block(Generic[D]):
             self._around.within = None
         token, self._token, self._scope = self._token, None, None
         if token is not None:
-            self._scopes.leave(token)
+            leave(token)
 
     def __enter__(self) -> D:
         database = self._enter(awaited=False)

@@ -115,7 +115,7 @@ class SQLAlchemy(Tables):
         autocommit_reads: bool = True,
         plans: bool = True,
     ) -> None:
-        self._scopes = Scopes(self._require_url, self.new_scope)
+        self._scopes = Scopes(self._require_url, self.new_scope, self._open_session)
         self.get_session = Dependency("get_session", self._scopes, lambda: self.session)
         self.get_async_session = Dependency(
             "get_async_session", self._scopes, lambda: self.async_session
@@ -199,11 +199,11 @@ class SQLAlchemy(Tables):
             )
         self.commit_on_exit = commit_on_exit
         self._session_args: Options = dict(session_args or {})
-        self._name = str(engines.url)  # hides the password
         self._blocking: Blocking = blocking
         self._sessions = Sessions(self._engines, hold_warning=hold_warning)
         secret = cursor_secret.encode() if isinstance(cursor_secret, str) else cursor_secret
         self._scopes.cursor_secret = secret
+        self._scopes.name = str(engines.url)  # hides the password
 
     def _require_url(self) -> None:
         if self._engines.url is None:
@@ -339,15 +339,23 @@ class SQLAlchemy(Tables):
             raise TypeError(
                 "session_args expected a Mapping, found a function: decorate it with `@db()`"
             )
-        _check_type("session_args", session_args, Mapping)
+        if session_args is not None:
+            _check_type("session_args", session_args, Mapping)
+        return Block(
+            self,
+            self._scopes,
+            self._scope_with_url,
+            commits=commit_on_exit,
+            session_args=session_args,
+            join=join,
+        )
 
-        def make_scope(*, awaited: bool) -> Scope:
-            self._require_url()
-            return self.new_scope(
-                commit_on_exit=commit_on_exit, session_args=session_args, awaited=awaited
-            )
-
-        return Block(self, self._scopes, make_scope, join=join)
+    def _scope_with_url(
+        self, *, commit_on_exit: bool | None, session_args: Options | None, awaited: bool
+    ) -> Scope:
+        self._require_url()
+        commits = self.commit_on_exit if commit_on_exit is None else commit_on_exit
+        return Scope(self._scopes, commits_late=commits, awaited=awaited, session_args=session_args)
 
     def transaction(
         self,
@@ -481,8 +489,7 @@ class SQLAlchemy(Tables):
         """A scope that nothing stands in yet, for integrations such as a middleware."""
         commits = self.commit_on_exit if commit_on_exit is None else commit_on_exit
         return Scope(
-            self._name,
-            self._open_session,
+            self._scopes,
             commits_late=commits,
             awaited=awaited,
             session_args=session_args,
@@ -495,8 +502,12 @@ class SQLAlchemy(Tables):
 
     def _open_session(self, scope: Scope, *, awaited: bool) -> Session:
         self._require_url()
-        options = {**self._session_args, **scope.session_args}
-        kind = session_class(options.pop("class_", orm.Session))
+        options, kind = self._session_args, Session
+        if scope.session_args:
+            options = {**options, **scope.session_args}
+        if "class_" in options:
+            kind = session_class(options["class_"])
+            options = {name: value for name, value in options.items() if name != "class_"}
         return self._sessions.make(
             kind,
             options,

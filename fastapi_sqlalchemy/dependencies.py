@@ -23,7 +23,7 @@ from .middleware import SERVED
 from .pagination import CursorPage, Page
 from .query import Query
 from .repository import Repository
-from .scope import Scope, Scopes
+from .scope import Scopes
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -64,12 +64,9 @@ class _Opening:
         # a websocket is no transaction, as in the middleware
         commits = None if connection.scope["type"] == "http" else False
 
-        def make_scope(*, awaited: bool) -> Scope:
-            return self.scopes.new_scope(commit_on_exit=commits, awaited=awaited)
-
         opened.append(self.scopes)
         try:
-            async with Block(None, self.scopes, make_scope, join=False):
+            async with Block(None, self.scopes, self.scopes.new_scope, commits=commits):
                 yield
         finally:
             opened.remove(self.scopes)

@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +66,9 @@ class Binds:
     plans: Plans | None = None
     """How ordinary queries are sent past SQLAlchemy's execution; None is not at all."""
 
+    likenesses: dict[Any, Any] = field(init=False, compare=False, repr=False, default_factory=dict)
+    """What the sessions on them are like, by their options."""
+
     @classmethod
     def of(cls, engine: Engine, *, autocommit_reads: bool = True, plans: bool = True) -> Binds:
         """The ways for this engine, by its dialect and isolation level.
@@ -96,7 +99,8 @@ class Binds:
         if autocommit.EXPLICIT in options:
             reading = engine.execution_options(**{autocommit.LONE: True})
             return cls(engine, reading, engine, plans=Plans.of(engine, alone=True))
-        plans = Plans.of(engine, alone=False)
+        # asyncpg begins none by itself, SQLAlchemy does
+        plans = Plans.of(engine, alone=level is None and engine.dialect.driver == "asyncpg")
         if engine.dialect.name != "postgresql":  # to switch costs more trips than it saves
             return cls(engine, engine, engine, plans=plans)
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -291,7 +295,7 @@ class Engines:
             drivers.name_connect_errors(engine.sync_engine)
         if autocommit.applies(self._async_url, self._options):
             autocommit.begin_explicitly(engine.sync_engine)
-        if engine.dialect.driver == "psycopg":
+        if engine.dialect.driver in ("asyncpg", "psycopg"):
             _ping.ask_seldom(engine.sync_engine)
         return engine
 

@@ -18,6 +18,7 @@ __all__ = [
     "CheckViolation",
     "ConcurrencyError",
     "ConflictTargetError",
+    "DataError",
     "FastAPISQLAlchemyError",
     "ForeignKeyViolation",
     "GuardedNameError",
@@ -387,14 +388,22 @@ class NotLoadedError(FastAPISQLAlchemyError, exc.InvalidRequestError):
     model: str
     attribute: str
 
-    def __init__(self, model: str, attribute: str, *, expired: bool = False) -> None:
+    def __init__(
+        self, model: str, attribute: str, *, expired: bool = False, base: str | None = None
+    ) -> None:
         self.model, self.attribute = model, attribute
         found = "expired" if expired else "not"
-        way_out = (
-            "Load it again after the commit: `record.refresh()`, or `await record.arefresh()`."
-            if expired
-            else "Load it with the query: `.for_schema(schema)` loads what a schema shows."
-        )
+        way_out = "Load it with the query: `.for_schema(schema)` loads what a schema shows."
+        if base is not None:
+            found = f"not, by a query of {base}"
+            way_out = (
+                f"Ask `{model}.query`, or for records of all classes "
+                f"`.options(selectin_polymorphic({base}, [{model}]))`, of `sqlalchemy.orm`."
+            )
+        elif expired:
+            way_out = (
+                "Load it again after the commit: `record.refresh()`, or `await record.arefresh()`."
+            )
         super().__init__(
             f"expected {model}.{attribute} to be loaded, found that it is {found}, and a schema "
             f"sends no SQL.\n\n{way_out}"
@@ -712,6 +721,39 @@ class InvalidCursorError(FastAPISQLAlchemyError, ValueError):
         )
 
 
+def _told_by(error: exc.DBAPIError) -> dict[str, Any]:
+    """What SQLAlchemy's error was made with, but that it shows no parameters."""
+    return {
+        "statement": error.statement,
+        "params": error.params,
+        "orig": error.orig or error,
+        "hide_parameters": True,
+        "connection_invalidated": error.connection_invalidated,
+        "code": error.code,
+        "ismulti": error.ismulti,
+    }
+
+
+class DataError(FastAPISQLAlchemyError, exc.DataError):
+    """A value is one that its column cannot hold: too long, too large, or of another kind.
+
+    `statement` is the SQL and `orig` the driver's error, as in SQLAlchemy. A column type that
+    refuses a value by itself raises SQLAlchemy's `StatementError`, before the database is asked.
+    """
+
+    args: tuple[Any, ...]
+
+    def __init__(self, error: exc.DBAPIError) -> None:
+        exc.DataError.__init__(self, **_told_by(error))
+        self.args = (str(self),)  # the driver's own text, that of the cause, holds values
+
+    def __str__(self) -> str:
+        expected = "expected values that their columns can hold, found one that is too long, too"
+        way_out = "Check what comes from outside before: a schema of Pydantic's has limits for it."
+        found = f"{expected} large or of another kind"
+        return "\n\n".join(filter(None, (found, self.statement, way_out)))
+
+
 class IntegrityError(FastAPISQLAlchemyError, exc.IntegrityError):
     """The database refused a change that would break a constraint.
 
@@ -735,16 +777,7 @@ class IntegrityError(FastAPISQLAlchemyError, exc.IntegrityError):
         table: str | None,
         columns: Iterable[str],
     ) -> None:
-        exc.IntegrityError.__init__(
-            self,
-            error.statement,
-            error.params,
-            error.orig or error,
-            hide_parameters=True,
-            connection_invalidated=error.connection_invalidated,
-            code=error.code,
-            ismulti=error.ismulti,
-        )
+        exc.IntegrityError.__init__(self, **_told_by(error))
         self.constraint, self.table, self.columns = constraint, table, tuple(columns)
         self.args = (str(self),)  # the driver's own text, that of the cause, holds values
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 
 from .exceptions import (
     CheckViolation,
+    DataError,
     ForeignKeyViolation,
     IntegrityError,
     InvalidCursorError,
@@ -47,6 +48,7 @@ _ANSWERS: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
     # of one request alone: the same would be refused whatever else is there
     NotNullViolation: (422, "not_null_violation", "A value is missing"),
     CheckViolation: (422, "check_violation", "A value is not allowed"),
+    DataError: (422, "invalid_value", "A value is too long, too large or of another kind"),
     InvalidPageError: (422, "invalid_page", "There can be no such page"),
     InvalidCursorError: (422, "invalid_cursor", "There is no such cursor"),
     UnknownNameError: (422, "invalid_order", "There is nothing of that name to sort by"),
@@ -66,6 +68,7 @@ def register_exception_handlers(app: Starlette) -> None:
     | `StaleRecordError`, SQLAlchemy's `StaleDataError` | 409 | `stale_record` |
     | `NotNullViolation` | 422 | `not_null_violation` |
     | `CheckViolation` | 422 | `check_violation` |
+    | `DataError` | 422 | `invalid_value` |
     | `InvalidPageError` | 422 | `invalid_page` |
     | `InvalidCursorError` | 422 | `invalid_cursor` |
     | `UnknownNameError` of `order_by()` | 422 | `invalid_order` |

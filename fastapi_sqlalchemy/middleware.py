@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from . import _answers, _injected  # noqa: F401 - what floors below leave to this one
-from ._exchange import Exchange, close, used
+from ._exchange import Exchange, close
 from ._tables import MissingTables
 from ._types import Options
 from .database import SQLAlchemy, db, sharing
-from .scope import Place, Scope, Scopes
+from .scope import Place, Scope, leave
 
 __all__ = ["SERVED", "DBSessionMiddleware", "db"]
 
@@ -111,18 +111,20 @@ class DBSessionMiddleware:
         if kind not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        if self._missing:
+        if self._missing.left:
             await self._missing.create_before_a_request()
         served = scope.get(SERVED, ())
-        opened, entered = self._open(scope, served)
+        opened, tokens = self._open(scope, served)
         error: BaseException | None = None
         try:
             if kind == "http":
                 exchange = Exchange(opened, self.rollback_on, scope, send)
                 try:
                     await self.app(exchange.connection, receive, exchange.send)
-                    if used(opened):
-                        await exchange.end()
+                    for each in opened:
+                        if each.session is not None or each.hooks:
+                            await exchange.end()
+                            break
                 except BaseException:
                     if exchange.failure is None:
                         raise  # closing rolls back
@@ -134,8 +136,8 @@ class DBSessionMiddleware:
             raise
         finally:
             scope[SERVED] = served
-            for scopes, token in entered:
-                scopes.leave(token)
+            for token in tokens:
+                leave(token)
             for each in opened:
                 if not each.close_unused():
                     await close(opened, error)
@@ -150,18 +152,18 @@ class DBSessionMiddleware:
 
     def _open(
         self, scope: Connection, served: tuple[SQLAlchemy, ...]
-    ) -> tuple[list[Scope], list[tuple[Scopes, Token[Place]]]]:
+    ) -> tuple[list[Scope], list[Token[Place]]]:
         databases = self.databases
         if served:  # by this middleware around an application that mounts this one
             databases = [database for database in databases if database not in served]
         scope[SERVED] = (*served, *databases)
         commits = self.commit_on_exit if scope["type"] == "http" else False
-        opened, entered = [], []
+        opened, tokens = [], []
         for database in databases:
             new = database.new_scope(commit_on_exit=commits, session_args=self.session_args)
             opened.append(new)
-            entered.append((database.scopes, database.scopes.enter(new)))
-        return opened, entered
+            tokens.append(database.scopes.enter(new))
+        return opened, tokens
 
     async def _websocket(
         self, scopes: list[Scope], scope: Connection, receive: Receive, send: Send

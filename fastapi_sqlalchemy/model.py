@@ -19,6 +19,8 @@ from sqlalchemy import event, exc, inspect, orm
 from . import _records
 from ._lifecycle import refuse_coroutines
 from ._names import check_arguments, check_values, refuse_hidden_verbs
+from ._plans.attributes import read_at_once
+from ._plans.filling import filled
 from ._types import T
 from .creating import CreatingVerbs
 from .query import Query, query_of
@@ -73,6 +75,8 @@ class ActiveRecord(CreatingVerbs, WritingVerbs, SchemaVerbs):
         Raises:
             UnknownNameError: A keyword is no attribute of the model.
         """
+        if filled(self, values):
+            return
         check_values(type(self).__name__, type(self), values)
         for name, value in values.items():
             setattr(self, name, value)
@@ -365,6 +369,9 @@ def _is_left_out(
 def _delete_what_is_gone(mapper: orm.Mapper[Any], model: type[ActiveRecord]) -> None:
     if mapper.version_id_col is None:  # else it matters who was first
         mapper.confirm_deleted_rows = False
+
+
+event.listen(ActiveRecord, "attribute_instrument", read_at_once, propagate=True)
 
 
 ActiveRecord.__verbs_of__ = ActiveRecord

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .database import SQLAlchemy
-from .scope import Scope
+from .scope import Scope, leave
 from .session import Session
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _db_scope(db_transaction: SQLAlchemy, request: pytest.FixtureRequest) -> Ite
     try:
         yield scope
     finally:
-        db_transaction.scopes.leave(token)
+        leave(token)
         scope.close()
 
 
@@ -93,7 +93,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         try:
             return await function(*args, **kwargs)
         finally:
-            database.scopes.leave(token)
+            leave(token)
             await scope.aclose()
 
     item.obj = within_the_scope  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ in them is `?`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from sqlalchemy import Select, exc, func, literal_column, orm, select, tuple_
 from sqlalchemy import union as union_of
@@ -22,8 +22,8 @@ from ._names import mapper_of
 from ._operations import Read
 from ._plans.asking import RECORDS, Shape
 from ._plans.found import Known
-from ._plans.steps import Key
-from ._reading import Found
+from ._plans.steps import Key, Limit
+from ._reading import Found, Reading, needed
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
 from .exceptions import RecordNotFoundError, answered
@@ -31,7 +31,7 @@ from .loading import Loading
 from .paging import Paging
 from .rows import Columns
 
-__all__ = ["Query", "query_of"]
+__all__ = ["Query", "get_by_plan", "get_needed_by_plan", "query_of"]
 
 
 class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
@@ -50,8 +50,9 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
 
     __slots__ = ()
 
-    def __init__(self, model: type[T]) -> None:
-        super().__init__(model)
+    if TYPE_CHECKING:
+
+        def __init__(self, model: type[T]) -> None: ...
 
     @property
     def statement(self) -> Select[T]:
@@ -128,15 +129,21 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         return rows.with_only_columns(*keys, maintain_column_froms=True)
 
     def _read(self, read: Callable[[Found[T]], R]) -> Read[R]:
-        shape = self._shape_of_all()
+        def plainly(session: orm.Session) -> R:
+            return read(session.scalars(self.statement).unique())
 
-        def ask(session: orm.Session) -> R:
-            found = None if shape is None else shape.answer(session)
-            if found is None:
-                return read(session.scalars(self.statement).unique())
-            return read(Known(found))
+        return Read(plainly, self._shape_of_all(), lambda found: read(Known(found)))
 
-        return Read(ask, shape, lambda found: read(Known(found)))
+    @override
+    def _first(self) -> Read[T | None]:
+        one = None if self._limit is not None else self._shape(RECORDS, "all", None, Limit(1))
+        if one is None:
+            return super()._first()
+
+        def plainly(session: orm.Session) -> T | None:
+            return Reading._first(self).plainly(session)
+
+        return Read(plainly, one, _first_of)
 
     @override
     def _shape_of_all(self) -> Shape | None:
@@ -196,17 +203,11 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         key = Key.of(self._model, ident) if self._steps == () else None
         shape = None if key is None else Shape.of_key(self._model, key)
 
-        def one_of(found: list[T]) -> T | None:
-            return Known(found).one_or_none()
-
-        def ask(session: orm.Session) -> T | None:
-            found = None if shape is None else shape.answer(session)
-            if found is not None:
-                return one_of(found)
+        def plainly(session: orm.Session) -> T | None:
             options = self._statement.get_execution_options()
             return session.get(self._model, ident, options=self._options, execution_options=options)
 
-        return Read(ask, shape, one_of)
+        return Read(plainly, shape, _one_or_none)
 
     def _is_plain(self) -> bool:
         if self._steps == ():
@@ -316,6 +317,8 @@ def query_of(model: type[T]) -> Query[T]:
         TypeError: `query_class` is no class of queries.
     """
     kind: Any = getattr(model, "query_class", Query)
+    if kind is Query:
+        return Query(model)
     if isinstance(kind, orm.QueryableAttribute):  # a column of that name
         kind = Query
     if not (isinstance(kind, type) and issubclass(kind, Query)):
@@ -323,6 +326,40 @@ def query_of(model: type[T]) -> Query[T]:
             f"{model.__name__}.query_class expected a class that derives from Query, found {kind!r}"
         )
     return cast("type[Query[T]]", kind)(model)
+
+
+def get_by_plan(model: type[T], ident: Any) -> Read[T | None] | None:
+    """What `query_of(model).get(ident)` asks, made without a query where there may be a plan."""
+    if not hasattr(model, "__mapper__") or getattr(model, "query_class", Query) is not Query:
+        return None
+    if type(ident) is bool or (key := Key.of(model, ident)) is None:
+        return None
+
+    def plainly(session: orm.Session) -> T | None:
+        return query_of(model)._get(ident).plainly(session)
+
+    return Read(plainly, Shape.of_key(model, key), _one_or_none)
+
+
+def get_needed_by_plan(
+    model: type[T], ident: Any, kind: type[RecordNotFoundError]
+) -> Read[T] | None:
+    """The same of `get_one(ident)`, or another question where absence is an error."""
+    if (asked := get_by_plan(model, ident)) is None:
+        return None
+
+    def shown() -> Query[T]:
+        return query_of(model).filter(*_key_criteria(model, ident))
+
+    return needed(asked, kind, model, instead="get", shown=shown)
+
+
+def _first_of(found: list[T]) -> T | None:
+    return found[0] if found else None
+
+
+def _one_or_none(found: list[T]) -> T | None:
+    return Known(found).one_or_none() if len(found) > 1 else found[0] if found else None
 
 
 def _key_names(model: type[Any]) -> list[str]:

@@ -389,7 +389,7 @@ class Columns(Aggregates[T]):
         rows = self._entities("dicts", columns)
         shape = rows._shape(DICTS, "dicts", lambda: rows.statement)
         plain = rows._read(lambda found: [dict(row._mapping) for row in found.all()])
-        return plain if shape is None else _by(shape, plain)
+        return plain if shape is None else Read(plain.ask, shape, list)
 
     def pluck(self, column: Column[V]) -> list[V]:
         """The values of one column, as a list.
@@ -412,7 +412,7 @@ class Columns(Aggregates[T]):
         rows = self._entities("pluck", (column,))
         shape = rows._shape(VALUE, "pluck", lambda: rows.statement)
         plain = rows._read(lambda found: [row[0] for row in found.all()])
-        return plain if shape is None else _by(shape, plain)
+        return plain if shape is None else Read(plain.ask, shape, list)
 
 
 class Rows(Columns[Row[*Ts]], Generic[*Ts]):
@@ -437,17 +437,14 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
     def _read(self, read: Callable[[Found[Row[*Ts]]], R]) -> Read[R]:
         shape = self._shape_of_all()
 
-        def ask(session: orm.Session) -> R:
-            rows = None if shape is None else shape.answer(session)
-            if rows is not None:
-                return read(Known(rows))
+        def plainly(session: orm.Session) -> R:
             found = cast("Result[*Ts]", session.execute(self.statement))
             if shape is not None:
                 shape.learn(session, cast("Result[Any]", found))
             # as SQLAlchemy's own query does: rows with a record in them come each once
             return read(found.unique() if _has_records(self.statement) else found)
 
-        return Read(ask, shape, lambda found: read(Known(found)))
+        return Read(plainly, shape, lambda found: read(Known(found)))
 
     @override
     def _shape_of_all(self) -> Shape | None:
@@ -476,16 +473,6 @@ class Rows(Columns[Row[*Ts]], Generic[*Ts]):
             return None if row is None else row[0]
 
         return Read(first)
-
-
-def _by(shape: Shape, plain: Read[list[V]]) -> Read[list[V]]:
-    """By a plan, where there is one."""
-
-    def ask(session: orm.Session) -> list[V]:
-        found = shape.answer(session)
-        return plain.ask(session) if found is None else found
-
-    return Read(ask, shape, lambda found: found)
 
 
 def _only(statement: AnySelect, *columns: Any) -> AnySelect:

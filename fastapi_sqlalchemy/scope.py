@@ -33,7 +33,7 @@ from .session import Session
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["Place", "Scope", "Scopes", "scopes_of"]
+__all__ = ["Place", "Scope", "Scopes", "leave", "scopes_of"]
 
 
 class Place:
@@ -84,9 +84,7 @@ class Scope(Place):
     """One request, websocket, job or `with db():` block.
 
     Args:
-        name: That of the database, for messages.
-        open_session: Makes the session when the first verb asks for it; it is told whether that
-            verb is awaited.
+        scopes: Those of its database, which tell its name and open its session.
         commits_late: Whether the end of the scope commits what was written in it.
         awaited: Whether its end can be awaited. A `with` block's cannot, so that its session
             never lives on the event loop.
@@ -105,26 +103,29 @@ class Scope(Place):
     _async_session: AsyncSession | None = None
 
     commits_late: bool
-    name: str
     session_args: Options
     awaited: bool
     hooks: Hooks
 
     def __init__(
         self,
-        name: str,
-        open_session: OpenSession,
+        scopes: Scopes,
         *,
         commits_late: bool = False,
         awaited: bool = True,
         session_args: Options | None = None,
     ) -> None:
-        self.name = name
+        # every request makes one, so it holds no more than it must
+        self._scopes = scopes
         self.commits_late, self.awaited = commits_late, awaited
         self.session_args = session_args or {}
         self.hooks = Hooks()
-        self._open_session = open_session
         self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """That of the database, for messages."""
+        return self._scopes.name
 
     @property
     @override
@@ -150,7 +151,7 @@ class Scope(Place):
                 if self.closed:
                     raise SessionClosedError
                 if (session := self.session) is None:
-                    session = self._open_session(self, awaited=awaited and self.awaited)
+                    session = self._scopes.open_session(self, awaited=awaited and self.awaited)
                     session.awaited, session.waiting = self.awaited, self.hooks
                     self.session = session  # for all to see, so not before it is complete
         return session
@@ -238,9 +239,9 @@ class Scope(Place):
 
     def close(self) -> None:
         """End the scope; what was not committed is rolled back."""
-        if self.session is not None:
+        if self.session is not None and self.session.committed:
             self.session.committed.run_plain()
-        if not self.commits_late:
+        if self.hooks and not self.commits_late:
             self.hooks.run()  # they wait for no commit, only for somebody who can await them
         session = self._detach()
         if session is not None and session.in_transaction():
@@ -258,7 +259,7 @@ class Scope(Place):
         """Awaitable twin of `close`; a cancellation waits for it."""
         if self.session is not None and self.session.committed:
             await uninterrupted(self.session.committed.arun())
-        if not self.commits_late:
+        if self.hooks and not self.commits_late:
             await self.hooks.arun()
         session = self._detach()
         if session is not None and session.in_transaction():
@@ -294,24 +295,38 @@ class Scope(Place):
 class NewScope(Protocol):
     """Makes a scope of a database."""
 
-    def __call__(self, *, commit_on_exit: bool | None = None, awaited: bool = True) -> Scope: ...
+    def __call__(
+        self,
+        *,
+        commit_on_exit: bool | None = None,
+        session_args: Options | None = None,
+        awaited: bool = True,
+    ) -> Scope: ...
 
 
 class Scopes:
     """The scopes of one database: which of them this piece of code stands in."""
 
-    __slots__ = ("_here", "_require_url", "cursor_secret", "new_scope")
+    __slots__ = ("_here", "_require_url", "cursor_secret", "name", "new_scope", "open_session")
 
     new_scope: NewScope
+    open_session: OpenSession
+
+    name: str
+    """Of the database, for messages."""
 
     default: ClassVar[Scopes]
     """Those of the global `db`, for models that belong to no database."""
 
-    def __init__(self, require_url: Callable[[], None], new_scope: NewScope) -> None:
+    def __init__(
+        self, require_url: Callable[[], None], new_scope: NewScope, open_session: OpenSession
+    ) -> None:
         self._here: ContextVar[Place] = ContextVar("fastapi_sqlalchemy_place")
         self._require_url = require_url
         self.new_scope = new_scope
         """Makes one that nothing stands in yet."""
+        self.open_session = open_session
+        """Makes the session of one when its first verb asks for it, told whether that awaits."""
         self.cursor_secret: bytes | None = None
         """What the cursors of pages are signed with."""
 
@@ -324,7 +339,9 @@ class Scopes:
             SessionNotInitialisedError: There is none, and the database has no URL either.
             SessionClosedError: Its scope has ended, and this code outlived it.
         """
-        place = self._innermost()
+        place = self._here.get(None)
+        if place is not None and place.within is not None:
+            place = self._innermost()
         if place is None:
             self._require_url()
             raise MissingSessionError
@@ -348,19 +365,8 @@ class Scopes:
         return place if place is not None and not place.scope.closed else None
 
     def enter(self, place: Place) -> Token[Place]:
-        """Let the code that follows stand here."""
+        """Let the code that follows stand here, until `leave(token)`."""
         return self._here.set(place)
-
-    def leave(self, token: Token[Place]) -> None:
-        """Stand again where `enter` was called.
-
-        A generator dependency leaves in another context than it entered in: a copy, which ends
-        with its thread.
-        """
-        try:
-            self._here.reset(token)
-        except ValueError:  # `suppress` would cost every request as much as all the rest here
-            return
 
     def on_commit(self, hook: Hook) -> None:
         """Run a hook once what surrounds this code is committed.
@@ -386,12 +392,25 @@ class Scopes:
     def run(self, operation: Operation[R]) -> R:
         """Have an operation done by the session of this scope."""
         place = self.here
-        return place.scope.open(awaited=False).perform(operation, place)
+        session = place.scope.session or place.scope.open(awaited=False)
+        return session.perform(operation, place)
 
     async def arun(self, operation: Operation[R]) -> R:
         """Awaitable twin of `run`."""
         place = self.here
         return await place.scope.open(awaited=True).aperform(operation, place)
+
+
+def leave(token: Token[Place]) -> None:
+    """Stand again where `Scopes.enter` was called.
+
+    A generator dependency leaves in another context than it entered in: a copy, which ends with
+    its thread.
+    """
+    try:
+        token.var.reset(token)
+    except ValueError:  # `suppress` would cost every request as much as all the rest here
+        return
 
 
 _SCOPES: Final = "_fastapi_sqlalchemy_scopes"

@@ -7,12 +7,13 @@ runs at home already, and calls SQLAlchemy's methods as they are, `self._plain.c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar, cast
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import exc, inspect, orm
-from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm import SessionTransaction, identity
 
 from . import sqlite
 from ._carried import CarriedSession
@@ -21,7 +22,9 @@ from ._home import LoopHome
 from ._loaded import load_again, load_expired_of
 from ._operations import Operation, Read, Send, Write
 from ._plans.asking import Shape
-from ._plans.saving import saved_alone
+from ._plans.listeners import OfSessions
+from ._plans.saving import Storing, saved_alone
+from ._restore import Restorer
 from ._shield import uninterrupted
 from ._types import R
 from ._unit import Committing
@@ -55,15 +58,27 @@ class Session(CarriedSession):
             found = await cast(LoopHome, self.home).aown(self._aread(shape, position))
             if found is not None and operation.read is not None:
                 return operation.read(found)
-        result = await self.home.arun(self._perform, operation, position)
+        if isinstance(operation, Write) and await self._stored_here(operation, position):
+            result: R = operation.result
+        else:
+            result = await self.home.arun(self._perform, operation, position)
         if self.committed:
             await uninterrupted(self.committed.arun())
         return result
 
+    async def _stored_here(self, operation: Write[Any], position: Position) -> bool:
+        """Do a write by one statement that is awaited on the driver; False is not done at all."""
+        if operation.alone is None or not self._is_here():
+            return False
+        return await cast(LoopHome, self.home).aown(self._awrite(operation, position))
+
     def _awaitable(self, operation: Read[Any]) -> Shape | None:
         """What a read asks for, where it may be asked by awaiting the driver."""
-        here = isinstance(self.home, LoopHome) and self.home.is_here()
-        return operation.shape if here and self._may_read_alone() else None
+        return operation.shape if self._is_here() and self._may_read_alone() else None
+
+    def _is_here(self) -> bool:
+        """Whether its home is the loop that runs this."""
+        return isinstance(self.home, LoopHome) and self.home.is_here()
 
     def _may_read_alone(self) -> bool:
         return self._plans is not None and self._hold_warning is None and not self._reads_within()
@@ -83,8 +98,45 @@ class Session(CarriedSession):
         finally:
             self._reading = False
 
-    def _perform(self, operation: Operation[R], position: Position) -> R:
+    async def _awrite(self, operation: Write[Any], position: Position) -> bool:
+        """The same, when it is this one's turn."""
         self._require_open()
+        position.check(self)
+        commit = self.commits_at_once if operation.commit is None else operation.commit
+        if not commit or self.within_flush or self._plans is None:
+            return False
+        if (storing := self._storing(operation)) is not None:
+            return await self._plans.astore(self, storing)
+        return self._has_only_set(operation) and await self._asave_alone(operation.undo)
+
+    def _has_only_set(self, operation: Write[Any]) -> bool:
+        """Whether a save is of values that were set on a record, and nothing else waits."""
+        states: Any = self.identity_map._modified
+        if self._new or self._deleted or len(states) != 1 or len(operation.records) != 1:
+            return False
+        (state,) = states
+        same = state.obj() is operation.records[0] and not operation.puts_back
+        return same and self.sends_alone and not self._restorer.sets_aside()
+
+    async def _asave_alone(self, undo: Callable[[], None] | None) -> bool:
+        assert self._plans is not None  # they were asked for
+        try:
+            saved = await self._plans.astore(self, saved_alone(self))
+        except BaseException as error:
+            await cast(LoopHome, self.home).aowned(partial(self._give_back, error, undo))
+            raise
+        if saved:
+            self._restorer.forget()
+            self.release()
+        return saved
+
+    def _give_back(self, error: BaseException, undo: Callable[[], None] | None) -> None:
+        with self._undoing(undo):
+            raise error
+
+    def _perform(self, operation: Operation[R], position: Position) -> R:
+        if self._ended:
+            self._require_open()
         position.check(self)
         if isinstance(operation, Read):
             return self._read(operation)
@@ -107,7 +159,7 @@ class Session(CarriedSession):
             return operation.ask(self)
         finally:
             self._reading = False
-            if self.idle():
+            if self._transaction is not None and self.idle():
                 self.release()
 
     def _write(self, operation: Write[R]) -> R:
@@ -117,7 +169,11 @@ class Session(CarriedSession):
             commit = self.commits_at_once
         elif commit:
             self._refuse_within_a_block("commit=True")
-        if not self._is_clean():
+        if commit and (storing := self._storing(operation)) is not None:
+            assert self._plans is not None  # that of a free session
+            if self._plans.store(self, storing):
+                return cast(R, operation.result)
+        if not self.is_clean():
             self._restorer.note_waiting(self, operation.records)
         for record in operation.records:
             self._restorer.take_up(record)
@@ -128,20 +184,42 @@ class Session(CarriedSession):
         except BaseException:
             self._restorer.put_back(self)
             raise
+        if commit and self._save_alone(operation.undo):
+            return result
         with self._undoing(operation.undo) as savepoint:
-            if not (commit and self._save_alone()):
-                self.flush()
-                load_expired_of(self, *operation.records)
-                savepoint.release()
+            self.flush()
+            load_expired_of(self, *operation.records)
+            savepoint.release()
             if commit:
                 self._plain.commit()
         if commit and self.expire_on_commit and not self.home.attributes_load:
             self._read(Read(lambda _: load_expired_of(self, *operation.records)))
         return result
 
-    def _save_alone(self) -> bool:
+    def _storing(self, operation: Write[Any]) -> Storing | None:
+        """What does all of it by one statement, where that may be a transaction."""
+        return operation.alone(self) if operation.alone is not None and self._is_free() else None
+
+    def _is_free(self) -> bool:
+        """Whether one statement may be a transaction, and the session has nothing else to do."""
+        if self._plans is None or self._transaction is not None or not self.is_clean():
+            return False
+        restorer: Restorer | None = vars(self).get("_restorer")  # most sessions never have one
+        return self.sends_alone and (restorer is None or not restorer.sets_aside())
+
+    def _save_alone(self, undo: Callable[[], None] | None) -> bool:
         """Store what waits by one statement in autocommit, where that is all that it takes."""
-        return self._plans is not None and self.sends_alone and saved_alone(self)
+        if self._plans is None or not self.sends_alone:
+            return False
+        try:
+            saved = self._plans.store(self, saved_alone(self))
+        except BaseException:
+            with self._undoing(undo):  # only now: until it is sent the records are as they were
+                raise
+        if saved:
+            self._restorer.forget()
+            self.release()  # the transaction that began when values were set
+        return saved
 
     def _refuse_within_a_flush(self) -> None:
         if self.within_flush:
@@ -154,7 +232,9 @@ class Session(CarriedSession):
 
     def _send(self, operation: Send[R]) -> R:
         self._refuse_within_a_flush()
-        if not self._is_clean():
+        if (sent := self._sent_alone(operation)) is not None:
+            return sent
+        if not self.is_clean():
             self._restorer.note_waiting(self, ())
         with self._undoing(None) as savepoint:
             self.flush()
@@ -164,6 +244,16 @@ class Session(CarriedSession):
             if self.commits_at_once:
                 self._plain.commit()
         return result
+
+    def _sent_alone(self, operation: Send[R]) -> R | None:
+        """What a single statement gives that is all there is to do; None where there is more."""
+        if operation.alone is None or not (self.commits_at_once and self.sends_alone):
+            return None
+        if not self._is_clean() or (sent := operation.alone(self)) is None:
+            return None
+        if self._transaction is not None:  # which nothing was sent in
+            self._plain.commit()
+        return sent
 
     def flush_on_the_way(self) -> None:
         """Flush between statements: a failure after it gives these records back as well."""
@@ -188,6 +278,33 @@ class Session(CarriedSession):
             # to SQLAlchemy they are loaded, as if their rows had been there before
             transaction._new[state] = True
             self._restorer.note_inserted(state, values)
+
+    def hold_inserted(
+        self,
+        states: Sequence[orm.InstanceState[Any]],
+        given: Sequence[dict[str, Any]],
+        key: str,
+        values: Sequence[Any],
+    ) -> None:
+        """Have records that an INSERT has stored as a flush would.
+
+        Args:
+            states: Theirs; no session has them.
+            given: What was set on each before, and stays after a rollback.
+            key: The attribute of the primary key.
+            values: What the database gave for it, in the same order.
+        """
+        transaction = self.get_nested_transaction() or self.get_transaction()
+        assert transaction is not None  # that of the INSERT
+        hash_key = self.hash_key
+        self._restorer.note_new(states, given)
+        for number, (state, value) in enumerate(zip(states, values, strict=True), 1):
+            state.dict[key] = value
+            state.session_id, state.insert_order = hash_key, number
+            transaction._new[state] = True
+        self._register_persistent(set(states))
+        if self.in_nested_transaction():
+            self._restorer.keep([record for state in states if (record := state.obj()) is not None])
 
     @property
     def commits_at_once(self) -> bool:
@@ -290,7 +407,21 @@ class Session(CarriedSession):
         """Close for good: the scope is over."""
         self._ended = True
         self.home.tenant = None
-        self._end_or_drop(self._plain.close)
+        if self._transaction is not None or self._plans is None or _DETACHING.any(self):
+            self._end_or_drop(self._plain.close)
+        elif states := [*self.identity_map._dict.values(), *self._new]:
+            self._let_go(states)
+
+    def _let_go(self, states: list[orm.InstanceState[Any]]) -> None:
+        """What `close()` does to records where nobody hears of it, without asking who does."""
+        self.identity_map._kill()
+        self.identity_map: identity.IdentityMap = identity._WeakInstanceDict()
+        self._new, self._deleted = {}, {}
+        for state in states:
+            state.session_id = state._strong_obj = None
+
+
+_DETACHING: Final = OfSessions.detaching(Session)
 
 
 class _Savepoint:

@@ -30,7 +30,7 @@ from ._types import P, R
 from .block import Block
 from .exceptions import ConcurrencyError, RolledBackError, TransactionOptionError
 from .hooks import Hooks
-from .scope import Place, Scope, Scopes
+from .scope import Place, Scope, Scopes, leave
 from .session import Session
 
 __all__ = ["Transaction", "is_conflict"]
@@ -202,7 +202,7 @@ class Transaction(Place):
     def _leave(self) -> None:
         token, self._token = self._token, None
         if token is not None:
-            self._scopes.leave(token)
+            leave(token)
         if self._around.within is self:
             self._around.within = None
 

@@ -1,4 +1,4 @@
-"""Which constraint a statement violated: from what the driver says to a typed error.
+"""Which constraint a statement violated, or that a value is to blame: from what the driver says.
 
 PostgreSQL tells by SQLSTATE and diagnostics, MySQL and MariaDB by error number and text, SQLite by
 extended error code and text.
@@ -12,30 +12,38 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DataError as _DataError
 from sqlalchemy.exc import DBAPIError
 
 from .exceptions import (
     CheckViolation,
+    DataError,
     ForeignKeyViolation,
     IntegrityError,
     NotNullViolation,
     UniqueViolation,
 )
 
-__all__ = ["translate", "typed"]
+__all__ = ["UNSENDABLE", "translate", "typed"]
+
+
+UNSENDABLE: Final = (OverflowError, UnicodeEncodeError)
+"""What drivers raise for a value that they cannot send: a number too large, half a character."""
 
 
 def translate(engine: Engine) -> None:
-    """Let the engine raise typed errors in place of SQLAlchemy's `IntegrityError`."""
+    """Let the engine raise typed errors in place of what SQLAlchemy makes of the driver's."""
 
     @event.listens_for(engine, "handle_error")
     def handle(context: ExceptionContext) -> BaseException | None:
-        error = context.sqlalchemy_exception
+        error, driver = context.sqlalchemy_exception, context.original_exception
+        if isinstance(driver, UNSENDABLE):
+            return DataError(_DataError(context.statement, context.parameters, driver))
         return typed(error) if isinstance(error, DBAPIError) else None
 
 
-def typed(error: DBAPIError) -> IntegrityError | None:
-    """The typed error for one of SQLAlchemy's; None where it violated no constraint."""
+def typed(error: DBAPIError) -> IntegrityError | DataError | None:
+    """The typed error for one of SQLAlchemy's; None for what is neither."""
     driver: Any = getattr(error.orig, "__cause__", None) or error.orig
     state = getattr(driver, "sqlstate", None)
     if isinstance(driver, sqlite3.Error):
@@ -44,8 +52,13 @@ def typed(error: DBAPIError) -> IntegrityError | None:
         return _of_mysql(error, *driver.args[:2])
     if isinstance(state, str) and state.startswith("23"):
         return _of_postgresql(error, driver, state)
-    return None
+    # psycopg has no state for what it refuses by itself
+    by_value = state.startswith("22") if isinstance(state, str) else isinstance(error, _DataError)
+    return DataError(error) if by_value and state != _DIVISION_BY_ZERO else None
 
+
+_DIVISION_BY_ZERO: Final = "22012"
+"""Of the states of class 22, data exceptions, the one that the statement is to blame for."""
 
 _BY_STATE: Final = {
     "23502": NotNullViolation,
@@ -70,9 +83,6 @@ def _of_postgresql(error: DBAPIError, driver: Any, state: str) -> IntegrityError
     return kind(error, said.constraint_name, said.table_name, columns)
 
 
-# MySQL names the table too, MariaDB does not; the value before it may be anything
-_DUPLICATE: Final = re.compile(r".*for key '(?:(?P<table>\w+)\.)?(?P<name>[^']+)'$", re.DOTALL)
-
 _FOREIGN: Final = re.compile(
     r".*\(`[^`]+`\.`(?P<table>[^`]+)`, CONSTRAINT `(?P<name>[^`]+)` "
     r"FOREIGN KEY \(`(?P<columns>[^)]+)`\)"
@@ -94,7 +104,15 @@ _BY_NUMBER: Final[dict[int, tuple[type[IntegrityError], re.Pattern[str]]]] = {
 """https://mariadb.com/kb/en/mariadb-error-code-reference/; 3819 is MySQL's."""
 
 
-def _of_mysql(error: DBAPIError, number: int, message: Any = "") -> IntegrityError | None:
+_VALUES: Final = frozenset({1264, 1265, 1292, 1366, 1406})
+"""Out of range, truncated, incorrect (twice) and too long."""
+
+
+def _of_mysql(
+    error: DBAPIError, number: int, message: Any = ""
+) -> IntegrityError | DataError | None:
+    if number in _VALUES:
+        return DataError(error)
     if number not in _BY_NUMBER:
         return None
     kind, pattern = _BY_NUMBER[number]

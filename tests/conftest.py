@@ -1,5 +1,6 @@
 """Fixtures of the suite: databases, both colours of verbs, servers and fresh interpreters."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -45,6 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput[WORKER_INPUT] = str(node.config.stash[RUN].folder)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: a garbage collection need not look at all of it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

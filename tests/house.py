@@ -54,6 +54,7 @@ FLOORS = {
     "_carried": 2,
     "_given": 2,
     "_home": 2,
+    "_likeness": 2,
     "_isolated": 2,
     "_sessions": 2,
     "_injection": 2,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, Dialect, orm, select
 from sqlalchemy.engine import Result
@@ -12,9 +13,11 @@ from fastapi_sqlalchemy._deletion import hiding, is_deleted
 from fastapi_sqlalchemy._types import AnySelect
 
 from . import mappings
+from .beside import branches_of, key_of
 from .loaders import Load, dict_loader, loader_of, processors_of, row_loader, value_loader
 from .plans import Plan, Plans
-from .statements import Refused, Statement
+from .refusing import Refused
+from .statements import Statement
 from .steps import Key, Step
 
 __all__ = ["DICTS", "RECORDS", "ROWS", "VALUE", "Shape", "compose"]
@@ -35,41 +38,39 @@ def compose(model: type[Any], steps: tuple[Step, ...]) -> tuple[AnySelect, Binds
     return statement, binds
 
 
-class Shape(NamedTuple):
-    """What a terminal asks, as far as that can be told without a statement."""
+class Shape:
+    """What a terminal asks, as far as that can be told without a statement.
 
-    model: type[Any]
-    """What is asked about."""
+    Args:
+        model: What is asked about.
+        steps: The calls of the chain.
+        kind: What its rows are to become.
+        terminal: Its name, where it makes a statement of its own out of the chain's.
+        make: Makes the statement of the terminal.
+        ident: What is looked for by the primary key alone: the session may have it.
+        options: The loader options of the statement.
+    """
 
-    steps: tuple[Step, ...]
-    """The calls of the chain."""
+    __slots__ = ("_ident", "_kind", "_make", "_model", "_options", "_steps", "_terminal")
 
-    kind: Kind
-    """What its rows are to become."""
-
-    terminal: str
-    """Its name, where it makes a statement of its own out of the chain's."""
-
-    compose: Callable[[], tuple[AnySelect, Binds]]
-    """The statement of the terminal."""
-
-    ident: Key | None = None
-    """What is looked for by the primary key alone: the session may have it."""
+    def __init__(
+        self,
+        model: type[Any],
+        steps: tuple[Step, ...],
+        kind: Kind,
+        terminal: str,
+        make: Callable[[], tuple[AnySelect, Binds]] | None = None,
+        ident: Key | None = None,
+        options: tuple[Any, ...] = (),
+    ) -> None:
+        self._model, self._steps, self._kind = model, steps, kind
+        self._terminal, self._make, self._ident = terminal, make, ident
+        self._options = options
 
     @classmethod
     def of_key(cls, model: type[Any], key: Key) -> Shape:
         """That of `get()`."""
-        steps = (key,)
-        return cls(model, steps, RECORDS, "get", lambda: compose(model, steps), key)
-
-    def key(self) -> tuple[Any, ...] | None:
-        """What all statements have in common that one plan serves; None is not known."""
-        # the last first: it looks at the others too, once for all
-        keys = [step.key for step in reversed(self.steps)]
-        if None in keys:
-            return None
-        mapper: orm.Mapper[Any] = self.model.__mapper__
-        return self.model, self.terminal, bool(hiding(mapper)), *keys
+        return cls(model, (key,), RECORDS, "get", ident=key)
 
     def answer(self, session: orm.Session) -> list[Any] | None:
         """What a plan finds; None where SQLAlchemy has to look.
@@ -78,24 +79,18 @@ class Shape(NamedTuple):
             sqlalchemy.exc.DBAPIError: The database refused the statement.
         """
         plans: Plans | None = getattr(session, "_plans", None)
-        if plans is None:
+        if plans is None or isinstance(found := self._plan(plans, session), str):
             return None
-        found = self._plan(plans, session)
-        if isinstance(found, str):
-            return None
-        if (record := self._known(session)) is not None:
+        if self._ident is not None and (record := self._ident.known_to(session)) is not None:
             return None if _is_unsure(record) else [record]
         return plans.run(session, found, self._values)
 
     async def aanswer(self, session: orm.Session) -> list[Any] | None:
         """The same, of a lone read whose driver can be awaited; None where it is to be `answer`."""
         plans: Plans | None = getattr(session, "_plans", None)
-        if plans is None:
+        if plans is None or isinstance(found := self._plan(plans, session), str):
             return None
-        found = self._plan(plans, session)
-        if isinstance(found, str):
-            return None
-        if (record := self._known(session)) is not None:
+        if self._ident is not None and (record := self._ident.known_to(session)) is not None:
             return None if _is_unsure(record) else [record]
         return await plans.arun(session, found, self._values)
 
@@ -113,30 +108,45 @@ class Shape(NamedTuple):
         found = self._plan(plans, session)
         return found if isinstance(found, str) else None
 
-    def _known(self, session: orm.Session) -> Any:
-        return None if self.ident is None else session.identity_map.get(self.ident.identity)
-
     def _plan(self, plans: Plans, session: orm.Session) -> Plan | str:
-        if (key := self.key()) is None:
+        """The plan that a session can use now, or why there is none."""
+        if (key := self._key()) is None:
+            if key_of(self._options) is None:
+                return "the query has loader options other than `selectinload()`"
             return "an expression has no key in SQLAlchemy's cache of statements"
-        plan = plans.find(key, lambda: self._new_plan(plans))
+        if (plan := plans.known.get(key)) is None:
+            plan = plans.add(key, partial(self._new_plan, plans.engine.dialect))
         if isinstance(plan, str):
             return plan
         return plans.obstacle(session, plan) or plan
 
-    def _values(self) -> tuple[Any, ...]:
-        if len(self.steps) == 1:
-            return self.steps[0].values
-        return tuple([value for step in self.steps for value in step.values])
+    def _key(self) -> tuple[Any, ...] | None:
+        """What all statements have in common that one plan serves; None is not known."""
+        model, steps = self._model, self._steps
+        hides = bool(hiding(model.__mapper__))
+        if len(steps) == 1 and not self._options:
+            key = steps[0].key
+            return None if key is None else (model, self._terminal, hides, key)
+        # the last first: it looks at the others too, once for all
+        keys = [step.key for step in reversed(steps)]
+        if self._options:
+            keys.append(key_of(self._options))
+        return None if None in keys else (model, self._terminal, hides, *keys)
 
-    def _new_plan(self, plans: Plans) -> Plan:
-        mapper: orm.Mapper[Any] = orm.class_mapper(self.model)
-        composed, binds = self.compose()
+    def _values(self) -> tuple[Any, ...]:
+        if len(self._steps) == 1:
+            return self._steps[0].values
+        return tuple([value for step in self._steps for value in step.values])
+
+    def _new_plan(self, dialect: Dialect) -> Plan:
+        mapper: orm.Mapper[Any] = orm.class_mapper(self._model)
+        statement, binds = self._make() if self._make else compose(self._model, self._steps)
+        if self._make is None and self._options:
+            statement = statement.options(*self._options)
         if options := hiding(mapper):
-            composed = composed.options(*options)
-        dialect = plans.engine.dialect
-        values = tuple([value for step in self.steps for value in step.constants])
-        return self.kind(mapper, Statement(composed, dialect, binds, values), dialect)
+            statement = statement.options(*options)
+        values = tuple([value for step in self._steps for value in step.constants])
+        return self._kind(mapper, Statement(statement, dialect, binds, values), dialect)
 
 
 def _is_unsure(record: Any) -> bool:
@@ -148,11 +158,14 @@ def _records(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) ->
     if (obstacle := mappings.obstacle(mapper)) is not None:
         raise Refused(obstacle)
 
+    options = statement.source._with_options
+
     def load(description: Sequence[Any]) -> Load:
         processors = processors_of(statement.compiled, dialect, description)
-        return loader_of(mapper, statement.compiled, processors)
+        return loader_of(mapper, statement.compiled, processors, options=options)
 
-    return Plan(statement, load, mapper, records=True)
+    branches = branches_of(mapper, options, dialect)
+    return Plan(statement, load, mapper, records=True, branches=branches)
 
 
 def _value(mapper: orm.Mapper[Any], statement: Statement, dialect: Dialect) -> Plan:

@@ -18,7 +18,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_sqlalchemy._deletion import hiding
 
-from .statements import Refused
+from .refusing import Refused
+from .states import LoadedState
 
 __all__ = [
     "Load",
@@ -58,11 +59,10 @@ def load(rows, session):
         state.manager = manager
         state.obj = weak(record, state._cleanup)
         state.committed_state = {{}}
-        state.expired_attributes = set()
-        state.__dict__ = {{
-            'key': key, 'identity_token': None, 'session_id': session_id,
-            '_instance_dict': reference, 'load_options': options, 'load_path': path, 'runid': runid,
-        }}
+        state.key, state._instance_dict = key, reference
+        state.session_id, state.runid, state.load_path = session_id, runid, path
+        state._strong_obj = None
+        {propagate}
         record.__dict__ = {{'_sa_instance_state': state, {pairs}}}
         known[key] = state
         add(record)
@@ -87,8 +87,22 @@ def processors_of(
     ]
 
 
-def loader_of(mapper: orm.Mapper[Any], compiled: SQLCompiler, processors: Sequence[Any]) -> Load:
+def loader_of(
+    mapper: orm.Mapper[Any],
+    compiled: SQLCompiler,
+    processors: Sequence[Any],
+    *,
+    options: tuple[Any, ...] | None = None,
+    path: Any = None,
+) -> Load:
     """The function for the records of a model.
+
+    Args:
+        mapper: The model's.
+        compiled: The statement.
+        processors: What is done to each of its columns.
+        options: What the records keep for what they load later.
+        path: How they are reached from the records of the query, if they are not these.
 
     Raises:
         Refused: The statement does not give every column of it.
@@ -104,7 +118,7 @@ def loader_of(mapper: orm.Mapper[Any], compiled: SQLCompiler, processors: Sequen
     identity = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
     names: dict[str, Any] = {f"p{n}": each for n, each in enumerate(processors) if each}
     names |= {
-        "State": orm.InstanceState,
+        "State": LoadedState,
         "every": every,
         "fill": _fill,
         "identity": mapper._identity_class,
@@ -113,8 +127,8 @@ def loader_of(mapper: orm.Mapper[Any], compiled: SQLCompiler, processors: Sequen
         "new": object.__new__,
         "next_runid": loading._new_runid,
         "once": _once,
-        "options": hiding(mapper),
-        "path": mapper._path_registry,
+        "options": hiding(mapper) if options is None else options,
+        "path": mapper._path_registry if path is None else path,
         "weak": weakref.ref,
     }
     source = _RECORDS.format(
@@ -122,6 +136,7 @@ def loader_of(mapper: orm.Mapper[Any], compiled: SQLCompiler, processors: Sequen
         key="(" + "".join(f"{values[name]}, " for name in identity) + ")",
         pairs=", ".join(f"{key!r}: {value}" for key, value in values.items()),
         absent=" and ".join(f"key[1][{number}] is None" for number in range(len(identity))),
+        propagate="state.load_options = options" if names["options"] else "",
     )
     exec(source, names)  # noqa: S102 - attribute names of the model, as literals
     load: Load = names["load"]
@@ -152,12 +167,8 @@ def _once(records: list[Any]) -> list[Any]:
 
 def value_loader(processors: Sequence[Callable[[Any], Any] | None]) -> Load:
     """The function for rows of one column: its values."""
-    (process,) = processors
-
-    def load(rows: Sequence[Any], _: Any) -> list[Any]:
-        return [row[0] if process is None else process(row[0]) for row in rows]
-
-    return load
+    row, (value,), known = _row(processors)
+    return _written(f"[{value} for {row} in rows]", known)
 
 
 def dict_loader(names: Sequence[str], processors: Sequence[Any]) -> Load:

@@ -1,4 +1,4 @@
-"""Whose records a plan can load: models that are one table, with nothing that watches the loading.
+"""Whose records a plan can load: models that are one table.
 
 What is refused here is loaded by SQLAlchemy.  A reason is said once for a model; what may be added
 to it later, such as a listener, is asked for every time.
@@ -6,17 +6,17 @@ to it later, such as a listener, is asked for every time.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Table, orm
 from sqlalchemy.orm import instrumentation
 
-__all__ = ["obstacle", "watched"]
+__all__ = ["Attributes", "obstacle"]
 
 _LAZY: Final = frozenset(
-    {"select", True, "raise", "raise_on_sql", "noload", None, "write_only", "dynamic"}
+    {"select", True, "raise", "raise_on_sql", "noload", None, "write_only", "dynamic", "selectin"}
 )
-"""How relationships are loaded that have nothing to do when a record is."""
+"""How relationships are loaded that add nothing to the statement of a record."""
 
 
 def obstacle(mapper: orm.Mapper[Any]) -> str | None:
@@ -56,7 +56,23 @@ def _of_attributes(mapper: orm.Mapper[Any]) -> str | None:
     return None
 
 
-def watched(mapper: orm.Mapper[Any]) -> bool:
-    """Whether somebody listens to the loading of the model's records."""
-    dispatch: Any = mapper.class_manager.dispatch
-    return bool(dispatch.load or dispatch.refresh)
+class Attributes(NamedTuple):
+    """The names of a model's attributes, by their kinds."""
+
+    columns: frozenset[str]
+    relationships: frozenset[str]
+    source: object
+
+    @classmethod
+    def of(cls, mapper: orm.Mapper[Any]) -> Attributes:
+        """Those of a model; a model that is defined later may give it another one."""
+        relationships = mapper.relationships
+        known: Attributes | None = mapper.__dict__.get(_ATTRIBUTES)
+        if known is None or known.source is not relationships:
+            columns = frozenset(mapper.column_attrs.keys())
+            known = cls(columns, frozenset(relationships.keys()), relationships)
+            mapper.__dict__[_ATTRIBUTES] = known
+        return known
+
+
+_ATTRIBUTES: Final = "_fastapi_sqlalchemy_attributes"

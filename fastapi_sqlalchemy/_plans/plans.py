@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import Lock
 from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import Engine, Row, orm
+from sqlalchemy import Connection, Engine, Row, event, orm
 from sqlalchemy.engine import Result
 
 from fastapi_sqlalchemy._deletion import hiding
 
-from . import mappings, running
-from .listeners import OfSessions, OfStatements
+from . import awaiting, running
+from .beside import Branch, follow
+from .inserting import Insertion
+from .listeners import OfRecords, OfSessions, OfStatements, Silence
 from .loaders import Load
 from .private import is_tested
-from .saving import Change, change_of, is_watched
-from .statements import Refused, Statement
+from .refusing import Refused
+from .saving import Change, Storing, change_of
+from .statements import Statement
 
 __all__ = ["Plan", "Plans"]
 
@@ -32,6 +37,9 @@ MOST: Final = 1000
 
 _DRIVERS: Final = frozenset({"pysqlite", "psycopg", "asyncpg"})
 
+_all: Final[WeakSet[Plans]] = WeakSet()
+_adding: Final = Lock()
+
 
 class Plan:
     """What is known of all statements of one shape.
@@ -42,12 +50,16 @@ class Plan:
         mapper: That of the model it is about.
         records: Whether its rows become records.
         learns: Whether it has to see a result of SQLAlchemy's before it is used.
+        branches: What is loaded beside its records.
     """
 
-    __slots__ = ("_make_load", "load", "mapper", "records", "row", "statement", "waits")
+    __slots__ = (
+        *("_make_load", "branches", "load", "mapper", "row"),
+        *("silence", "statement", "waits", "watchers"),
+    )
 
+    branches: Sequence[Branch]
     mapper: orm.Mapper[Any]
-    records: bool
     statement: Statement
     waits: bool
 
@@ -59,13 +71,20 @@ class Plan:
         *,
         records: bool = False,
         learns: bool = False,
+        branches: Sequence[Branch] = (),
     ) -> None:
         self.statement, self._make_load = statement, load
-        self.mapper, self.records = mapper, records
+        self.mapper = mapper
+        self.watchers: OfRecords | None = None
+        if records:
+            beside = [each for branch in branches for each in branch.mappers()]
+            self.watchers = OfRecords.loading(mapper, *beside)
+        self.silence: Silence | None = None
+        """That nobody listens who would hear nothing of its use, once that was looked at."""
         self.load: Load | None = None
         self.row: Callable[[Any], Any] | None = None
         """Makes a row of SQLAlchemy's, once that is known."""
-        self.waits = learns
+        self.waits, self.branches = learns, branches
 
     def learn(self, found: Result[Any]) -> None:
         """Make rows as this result does."""
@@ -73,15 +92,19 @@ class Plan:
         self.row = partial(Row, metadata, None, metadata._key_to_index)
         self.waits = False
 
-    def read(self, answer: running.Answer, session: Any) -> list[Any]:
-        """What the rows are.
-
-        Raises:
-            Refused: They are not those that the statement should have.
-        """
+    def read(self, answer: running.Answer, session: Any) -> list[Any] | None:
+        """What the rows are; None where they are not those that the statement should have."""
         if (load := self.load) is None:
-            load = self.load = self._make_load(answer.description or ())
-        return load(answer.rows, session)
+            try:
+                load = self.load = self._make_load(answer.description or ())
+            except Refused:
+                return None
+        found = load(answer.rows, session)
+        try:
+            follow(session, self.branches, found)
+        except Refused:
+            return None
+        return found
 
 
 class Plans:
@@ -96,14 +119,20 @@ class Plans:
 
     def __init__(self, engine: Engine, *, alone: bool) -> None:
         self.engine, self._alone = engine, alone
-        self._plans: dict[Any, Plan | str] = {}
+        self.known: dict[Any, Plan | str] = {}
+        """By the keys of their shapes; where there is no plan, why not."""
         self._statements = OfStatements(engine)
         self._changes: dict[Any, Change | str] = {}
+        self._insertions: WeakKeyDictionary[orm.Mapper[Any], Insertion | str]
+        self._insertions = WeakKeyDictionary()
         self._reading: OfSessions | None = None
         self._writing: OfSessions | None = None
+        self._changing: OfSessions | None = None
         self._options: Any = None
         self._pool: Any = None
-        self._lone: running.Lone | None = None
+        self._lone: running.Lone | awaiting.Lone | None = None
+        with _adding:
+            _all.add(self)
 
     @classmethod
     def of(cls, engine: Engine, *, alone: bool) -> Plans | None:
@@ -111,28 +140,53 @@ class Plans:
         known = is_tested() and engine.dialect.driver in _DRIVERS
         return cls(engine, alone=alone) if known else None
 
-    def find(self, key: Any, make: Callable[[], Plan]) -> Plan | str:
-        """The plan of a shape, or why there is none."""
-        plan = self._plans.get(key)
-        if plan is None:
-            try:
-                plan = make()
-            except Refused as refusal:
-                plan = str(refusal)
-            _keep(self._plans, key, plan)
+    def forget(self) -> None:
+        """Forget what is known of models."""
+        self.known.clear()
+        self._changes.clear()
+        self._insertions.clear()
+
+    def add(self, key: Any, make: Callable[[], Plan]) -> Plan | str:
+        """Keep the plan of a shape, or why there is none."""
+        plan: Plan | str
+        try:
+            plan = make()
+        except Refused as refusal:
+            plan = str(refusal)
+        _keep(self.known, key, plan)
         return plan
 
     def obstacle(self, session: Any, plan: Plan) -> str | None:
         """What keeps a session from using a plan now."""
+        engine: Any = self.engine
+        silence = plan.silence
+        # nearly always all is as it was: one look at everything, and at each only if it is not
+        if (
+            silence is not None
+            and not silence.is_broken()
+            and "dispatch" not in session.__dict__
+            and not (session.sees_deleted or session.follows_deleted)
+            and not (engine._has_events or Connection._has_events or engine._should_log_info())
+            and engine._execution_options is self._options
+            and engine.pool is self._pool
+        ):
+            return None
+        return self._obstacle(session, plan)
+
+    def _obstacle(self, session: Any, plan: Plan) -> str | None:
         if self._reading is None:
             self._reading = OfSessions.reading(type(session))
         if self._reading.any(session):
             return "somebody listens to the transactions or loads of sessions"
-        if plan.records and mappings.watched(plan.mapper):
+        if plan.watchers is not None and plan.watchers.any():
             return "somebody listens to the loading of records"
         if session.sees_deleted or session.follows_deleted:
             return "deleted records are loaded too"
-        return self._of_engine()
+        if (obstacle := self._of_engine()) is not None:
+            return obstacle
+        if plan.silence is None:
+            plan.silence = Silence.of(self._reading, self._statements, plan.watchers)
+        return None
 
     def _of_engine(self) -> str | None:
         if self._statements.any():
@@ -146,7 +200,8 @@ class Plans:
             if not running.is_known(engine.pool):
                 return "the engine has a pool of another kind"
             self._pool = engine.pool
-            self._lone = running.Lone(engine.pool) if self._alone else None
+            kind = awaiting.Lone if engine.dialect.is_async else running.Lone
+            self._lone = kind(engine.pool) if self._alone else None
         return None
 
     def change(
@@ -163,42 +218,99 @@ class Plans:
             _keep(self._changes, key, change)
         if self._writing is None:
             self._writing = OfSessions.writing(type(session))
-        if isinstance(change, str) or self._writing.any(session) or is_watched(mapper):
+        if isinstance(change, str) or self._writing.any(session) or change.watchers.any():
             return None
         return change if self._of_engine() is None else None
 
-    async def arun(self, session: Any, plan: Plan, values: Values) -> list[Any] | None:
-        """What `run` gives, of a lone read over psycopg; None where it has to be `run`."""
-        statement = plan.statement
-        if self._lone is None or plan.waits or self.engine.dialect.driver != "psycopg":
-            return None
-        try:
-            parameters = statement.make(values())
-        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
-            return None
-        describe = plan.load is None
-        answer = await self._lone.arun(session, statement.sql, parameters, describe=describe)
-        return None if answer is None else _read(plan, answer, session)
+    def keeps_from_changing(self, session: Any) -> str | None:
+        """What keeps a session from using any plan that changes rows now."""
+        if self._changing is None:
+            self._changing = OfSessions.changing(type(session))
+        if self._changing.any(session):
+            return "somebody listens to the statements or transactions of sessions"
+        if session.sees_deleted or session.follows_deleted:
+            return "deleted records are changed too"
+        return self._of_engine()
 
-    def send(self, session: Any, change: Change, values: Values) -> running.Sent | None:
-        """Send a statement alone; None where SQLAlchemy has to.
-
-        Args:
-            session: Whose statement it is.
-            change: The statement.
-            values: Makes its values, which may be those of a default: not before it is sure that
-                the statement is sent.
+    def change_alone(self, session: Any, plan: Plan, values: Values) -> int | None:
+        """Send a plan's statement alone, and count its rows; None where SQLAlchemy has to.
 
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused the statement.
         """
-        if self._lone is None:
+        if self._lone is None or (ready := _ready(plan.statement, values)) is None:
             return None
+        sql, parameters = ready
+        sent = self._lone.send(session, sql, lambda: parameters, returns=False)
+        return None if sent is None else sent.rows
 
-        def make() -> Any:
-            return change.make(values())
+    def change_within(self, session: Any, plan: Plan, values: Values) -> int | None:
+        """The same in the session's transaction.
 
-        return self._lone.send(session, change.sql, make, returns=change.returns)
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused the statement.
+        """
+        if (ready := _ready(plan.statement, values)) is None:
+            return None
+        changed: int | None = session.change_within(*ready)
+        return changed
+
+    def insertion(self, session: Any, mapper: orm.Mapper[Any]) -> Insertion | None:
+        """The INSERT of many records of a model, where that is all that it takes."""
+        found = self._insertions.get(mapper)
+        if found is None:
+            try:
+                found = Insertion(mapper, self.engine.dialect)
+            except Refused as refusal:
+                found = str(refusal)
+            self._insertions[mapper] = found
+        if self._writing is None:
+            self._writing = OfSessions.writing(type(session))
+        if isinstance(found, str) or self._writing.any(session) or found.watchers.any():
+            return None
+        return found if self._of_engine() is None else None
+
+    async def arun(self, session: Any, plan: Plan, values: Values) -> list[Any] | None:
+        """What `run` gives, of a lone read that is awaited; None where it has to be `run`."""
+        if plan.waits or plan.branches or not isinstance(self._lone, awaiting.Lone):
+            return None
+        if (ready := _ready(plan.statement, values)) is None:
+            return None
+        sql, parameters = ready
+        describe = plan.load is None
+        answer = await self._lone.arun(session, sql, parameters, describe=describe)
+        return None if answer is None else plan.read(answer, session)
+
+    def store(self, session: Any, storing: Storing) -> bool:
+        """Send what stores a record alone, and give whether that did.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused it; nothing is stored.
+        """
+        lone = self._lone
+        try:
+            change, values = next(storing)
+            sent = None
+            if lone is not None:
+                sent = lone.send(session, change.sql, _made(change, values), returns=change.returns)
+            storing.send(sent)
+        except StopIteration as end:
+            return bool(end.value)
+        raise AssertionError("expected one statement, found two")
+
+    async def astore(self, session: Any, storing: Storing) -> bool:
+        """The same, awaited on the driver itself; False where it has to be `store`."""
+        lone = self._lone
+        try:
+            change, values = next(storing)
+            sent = None
+            if isinstance(lone, awaiting.Lone):
+                make = _made(change, values)
+                sent = await lone.asend(session, change.sql, make, returns=change.returns)
+            storing.send(sent)
+        except StopIteration as end:
+            return bool(end.value)
+        raise AssertionError("expected one statement, found two")
 
     def run(self, session: Any, plan: Plan, values: Values) -> list[Any] | None:
         """Read what the plan's statement finds; None where SQLAlchemy has to.
@@ -206,30 +318,58 @@ class Plans:
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused the statement.
         """
-        statement = plan.statement
         if plan.waits:
             return None
-        session._autoflush()  # a value may be the key of a record that is stored by that
-        try:
-            parameters = statement.make(values())
-        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
+        load = plan.load
+        answer = self.ask(session, plan.statement, values, describe=load is None)
+        if answer is None or load is None or plan.branches:
+            return None if answer is None else plan.read(answer, session)
+        return load(answer.rows, session)
+
+    def ask(
+        self, session: Any, statement: Statement, values: Values, *, describe: bool
+    ) -> running.Answer | None:
+        """Ask with a statement that reads; None where SQLAlchemy has to.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused it.
+        """
+        if not session.is_clean():
+            session._autoflush()  # a value may be the key of a record that is stored by that
+        if (ready := _ready(statement, values)) is None:
             return None
-        answer, describe = None, plan.load is None
+        sql, parameters = ready
+        answer = None
         if self._lone is not None and session.reads_alone:
-            answer = self._lone.run(session, statement.sql, parameters, describe=describe)
+            answer = self._lone.run(session, sql, parameters, describe=describe)
         if answer is None:
-            answer = session.ask_within(statement.sql, parameters, describe=describe)
-        return None if answer is None else _read(plan, answer, session)
+            answer = session.ask_within(sql, parameters, describe=describe)
+        return answer
 
 
-def _read(plan: Plan, answer: running.Answer, session: Any) -> list[Any] | None:
+def _ready(statement: Statement, values: Values) -> tuple[str, Any] | None:
     try:
-        return plan.read(answer, session)
-    except Refused:
+        return statement.ready(values())
+    except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
         return None
+
+
+def _made(change: Change, values: Values) -> Callable[[], Any]:
+    """Makes the parameters, of values which may be defaults: not before they are surely sent."""
+    return lambda: change.make(values())
 
 
 def _keep(plans: dict[Any, Any], key: Any, plan: Any) -> None:
     while len(plans) >= MOST:
         plans.pop(next(iter(list(plans))), None)  # other threads change it meanwhile
     plans[key] = plan
+
+
+@event.listens_for(orm.Mapper, "after_mapper_constructed")
+@event.listens_for(object, "attribute_instrument", propagate=True)
+def _forget_all(*_: object) -> None:
+    """Where a model is defined, which may add to others by a `backref`, or is added to."""
+    with _adding:
+        everyone = [*_all]
+    for each in everyone:
+        each.forget()

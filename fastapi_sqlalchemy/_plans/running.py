@@ -8,21 +8,30 @@ translates it, tells its listeners, and drops connections that were lost.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Engine, Pool, QueuePool
 from sqlalchemy.pool.base import _ConnectionFairy as Fairy
-from sqlalchemy.util.concurrency import greenlet_spawn
-from sqlalchemy.util.queue import Empty
 
 from fastapi_sqlalchemy import autocommit, sqlite
-from fastapi_sqlalchemy._ping import is_trusted
+from fastapi_sqlalchemy._types import R
 from fastapi_sqlalchemy.pool import LendingPool
+from fastapi_sqlalchemy.violations import UNSENDABLE
 
-from .listeners import OfPool
+from .idle import UNMADE, Idle
 
-__all__ = ["OPTIONS", "Answer", "Lone", "Sent", "is_known", "within"]
+__all__ = [
+    "OPTIONS",
+    "Answer",
+    "Lone",
+    "Sent",
+    "changed_within",
+    "fail",
+    "inserted_within",
+    "is_known",
+    "within",
+]
 
 OPTIONS: Final = frozenset(
     {
@@ -56,18 +65,15 @@ def is_known(pool: Pool) -> bool:
     return type(pool) in (LendingPool, QueuePool, AsyncAdaptedQueuePool)
 
 
-_UNMADE: Final = object()
-
-
 class _Context:
-    """What our own listeners ask of a statement before it is run: they may begin a transaction."""
+    """What our own listeners ask of a statement, who may begin a transaction, and its dialect."""
 
-    __slots__ = ("execution_options", "root_connection")
+    __slots__ = ("dialect", "execution_options", "root_connection")
 
     compiled = None
 
     def __init__(self, connection: Connection) -> None:
-        self.root_connection = connection
+        self.root_connection, self.dialect = connection, connection.dialect
         self.execution_options = connection._execution_options
 
 
@@ -77,35 +83,97 @@ def within(connection: Connection, sql: str, parameters: Any, *, describe: bool)
     Raises:
         sqlalchemy.exc.DBAPIError: The database refused it.
     """
-    outer, nested = connection._transaction, connection._nested_transaction
-    if outer is None or not outer.is_active or (nested is not None and not nested.is_active):
+    return _within(connection, sql, parameters, _described if describe else _fetched)
+
+
+def changed_within(connection: Connection, sql: str, parameters: Any) -> int | None:
+    """Run a statement that changes rows in a transaction, and count them; None as for `within`.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: The database refused it.
+    """
+    return _within(connection, sql, parameters, _counted)
+
+
+def inserted_within(
+    connection: Connection, sql: str, rows: Iterable[tuple[Any, ...]]
+) -> list[Any] | None:
+    """Insert rows in a transaction one by one, and the keys they were given; None as for `within`.
+
+    A key is None where a row was kept out.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: The database refused one.
+    """
+    if (fairy := _usable(connection)) is None:
         return None
-    fairy: Any = connection._dbapi_connection
-    if (
-        connection._has_events
-        or fairy is None
-        or not connection._execution_options.keys() <= OPTIONS
-    ):
-        return None
-    cursor, sent = fairy.cursor(), sql
+    cursor, keys = fairy.cursor(), list[Any]()
+    row: tuple[Any, ...] = ()
     try:
         for begin in connection.dialect.dispatch.do_execute:
+            begin(cursor, sql, row, _Context(connection))
+        for row in rows:
+            cursor.execute(sql, row)
+            keys.append(cursor.lastrowid if cursor.rowcount == 1 else None)
+    except BaseException as error:
+        _handle(connection, error, sql, row, cursor)
+    cursor.close()
+    return keys
+
+
+def _within(
+    connection: Connection, sql: str, parameters: Any, read: Callable[[Any], R]
+) -> R | None:
+    if (fairy := _usable(connection)) is None:
+        return None
+    cursor, sent = fairy.cursor(), sql
+    dialect: Any = connection.dialect
+    if hasattr(dialect, "_invalidate_schema_cache_asof"):  # asyncpg's knows what it has prepared
+        cursor._invalidate_schema_cache_asof = dialect._invalidate_schema_cache_asof
+    try:
+        for begin in dialect.dispatch.do_execute:
             begin(cursor, sql, parameters, _Context(connection))
         cursor.execute(sql, parameters)
         sent = ""
-        answer = Answer(cursor.fetchall(), cursor.description if describe else None)
+        answer = read(cursor)
     except BaseException as error:
         _handle(connection, error, sent, parameters, cursor)
     cursor.close()
     return answer
 
 
+def _usable(connection: Connection) -> Any:
+    """The pool's connection within one that is in an ordinary transaction; None otherwise."""
+    outer, nested = connection._transaction, connection._nested_transaction
+    if outer is None or not outer.is_active or (nested is not None and not nested.is_active):
+        return None
+    if connection._has_events or not connection._execution_options.keys() <= OPTIONS:
+        return None
+    return connection._dbapi_connection
+
+
+def _described(cursor: Any) -> Answer:
+    return Answer(cursor.fetchall(), cursor.description)
+
+
+def _fetched(cursor: Any) -> Answer:
+    return Answer(cursor.fetchall(), None)
+
+
+def _counted(cursor: Any) -> int:
+    return int(cursor.rowcount)
+
+
 def _handle(
     connection: Connection, error: BaseException, sent: str, parameters: Any, cursor: Any
 ) -> NoReturn:
-    # an error that is not the driver's is wrapped where a statement is named
-    if not sent or not isinstance(error, connection.dialect.loaded_dbapi.Error):
+    dialect: Any = connection.dialect
+    # any other error is wrapped where a statement is named
+    told = (dialect.loaded_dbapi.Error, *UNSENDABLE)
+    if not sent or not isinstance(error, told):
         connection._handle_dbapi_exception(error, None, None, cursor, None)
+    # by SQLAlchemy only for statements of its own: what was prepared may be void
+    dialect.execution_ctx_cls.handle_dbapi_exception(_Context(connection), error)
     connection._handle_dbapi_exception(error, sent, parameters, cursor, None)
 
 
@@ -116,16 +184,14 @@ class Lone:
         pool: Whose connections are used.
     """
 
-    __slots__ = ("_listeners", "_pool", "_recycles")
+    __slots__ = ("_idle", "_pool")
 
     def __init__(self, pool: Any) -> None:
-        self._pool = pool
-        self._listeners = OfPool(pool)
-        self._recycles = pool._recycle > -1
+        self._pool, self._idle = pool, Idle(pool)
 
     def run(self, session: Any, sql: str, parameters: Any, *, describe: bool) -> Answer | None:
         """Ask with one; None where there is no idle connection that can be used as it is."""
-        if (record := self._take()) is None:
+        if (record := self._idle.take()) is None:
             return None
         cursor, sent = None, sql
         session._lone = record
@@ -136,36 +202,10 @@ class Lone:
             answer = Answer(cursor.fetchall(), cursor.description if describe else None)
             cursor.close()
         except BaseException as error:
-            _fail(session.get_bind(), self._pool, record, error, sent, parameters, cursor)
+            fail(session.get_bind(), self._pool, record, error, sent, parameters, cursor)
         finally:
             session._lone = None
-        self._pool._do_return_conn(record)
-        return answer
-
-    async def arun(
-        self, session: Any, sql: str, parameters: Any, *, describe: bool
-    ) -> Answer | None:
-        """The same as `run`, awaited on the driver itself, with no greenlet in between."""
-        if (record := self._take(awaited=True)) is None:
-            return None
-        cursor, sent = None, sql
-        session._lone = record
-        try:
-            cursor = record.driver_connection.cursor()
-            await cursor.execute(sql, parameters)
-            sent = ""
-            rows = await cursor.fetchall()
-            answer = Answer(rows, cursor.description if describe else None)
-            await cursor.close()
-        except BaseException as error:
-            # what SQLAlchemy does then may wait, for which it needs a greenlet
-            await greenlet_spawn(
-                _fail, session.get_bind(), self._pool, record, error, sent, parameters, None
-            )
-            raise
-        finally:
-            session._lone = None
-        self._pool._do_return_conn(record)
+        self._idle.put_back(record)
         return answer
 
     def send(
@@ -179,16 +219,10 @@ class Lone:
             make: Makes its parameters; where that fails, SQLAlchemy is to say how.
             returns: Whether it returns the key that the database gave.
         """
-        if (record := self._take()) is None:
+        if (record := self._idle.take()) is None:
             return None
-        parameters = _UNMADE
-        try:
-            parameters = make()
-        except Exception:
+        if (parameters := self._idle.made_for(record, make)) is UNMADE:
             return None
-        finally:
-            if parameters is _UNMADE:
-                self._pool._do_return_conn(record)
         cursor, sent = None, sql
         session._lone = record
         try:
@@ -201,53 +235,14 @@ class Lone:
             sent = ""
             self._pool._dialect.do_commit(connection)
         except BaseException as error:
-            _fail(session.get_bind(), self._pool, record, error, sent, parameters, cursor)
+            fail(session.get_bind(), self._pool, record, error, sent, parameters, cursor)
         finally:
             session._lone = None
-        self._pool._do_return_conn(record)
+        self._idle.put_back(record)
         return answer
 
-    def _take(self, *, awaited: bool = False) -> Any:
-        """An idle connection of the pool, if it can be used as it is.
 
-        Args:
-            awaited: Whether nothing may wait here for the server.
-        """
-        pool = self._pool
-        if self._recycles or self._listeners.any():
-            return None
-        try:
-            record = pool._pool.get(False)
-        except Empty:
-            return None
-        connection = record.dbapi_connection
-        if (
-            connection is None
-            or record._is_hard_or_soft_invalidated()
-            or (pool._pre_ping and not _answers(pool, record, awaited=awaited))
-        ):
-            pool._do_return_conn(record)  # SQLAlchemy sees to it
-            return None
-        return record
-
-
-def _answers(pool: Any, record: Any, *, awaited: bool) -> bool:
-    connection = record.dbapi_connection
-    if awaited:
-        return is_trusted(pool._dialect, pool._dialect.get_driver_connection(connection))
-    try:
-        return bool(pool._dialect._do_ping_w_event(connection))
-    except pool._dialect.loaded_dbapi.Error:
-        return False
-    except BaseException as error:  # cancelled: the server's answer would come for somebody else
-        try:
-            record.invalidate(error)
-        finally:
-            pool._do_return_conn(record)
-        raise
-
-
-def _fail(
+def fail(
     engine: Engine,
     pool: Any,
     record: Any,

@@ -8,35 +8,40 @@ SQL as a value, defaults of the server, versions, listeners.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Column, and_, bindparam, orm
+from sqlalchemy import Column, and_, bindparam, orm, util
 from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import attributes
 from sqlalchemy.sql import schema
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_sqlalchemy._deletion import hiding
 from fastapi_sqlalchemy._names import is_sql
+from fastapi_sqlalchemy.exceptions import StaleRecordError
 
 from . import mappings
-from .statements import Make, Refused, make_of
+from .listeners import OfRecords
+from .mappings import Attributes
+from .refusing import Refused
+from .running import Sent
+from .statements import Make, make_of
 from .steps import PLAIN
 
-__all__ = ["Change", "change_of", "is_watched", "saved_alone"]
-
-_EVENTS: Final = (
-    *("before_insert", "after_insert", "before_update", "after_update"),
-    *("before_delete", "after_delete"),
-)
-
-
-def is_watched(mapper: orm.Mapper[Any]) -> bool:
-    """Whether somebody listens to the saving of the model's records."""
-    dispatch: Any = mapper.dispatch
-    return bool(mapper.class_manager.dispatch.refresh_flush) or any(
-        getattr(dispatch, name) for name in _EVENTS
-    )
+__all__ = [
+    "Change",
+    "Storing",
+    "added_alone",
+    "attribute_of",
+    "change_of",
+    "default_of",
+    "deleted_alone",
+    "require_ordinary",
+    "saved_alone",
+    "updated_alone",
+]
 
 
 class Change:
@@ -49,12 +54,23 @@ class Change:
         defaults: Where in the values those of attributes are that had none.
     """
 
-    __slots__ = ("defaults", "key", "make", "returns", "sql", "values")
+    __slots__ = (
+        *("defaults", "identity", "key", "make", "missed", "returns", "setting", "sql"),
+        *("values", "watchers"),
+    )
 
     defaults: Mapping[str, int]
     key: str | None
     make: Make
+    missed: Callable[[orm.Mapper[Any]], None]
+    """Called where there is no such row any more."""
+
     returns: bool
+    watchers: OfRecords
+    identity: tuple[str, ...]
+    """The attributes of the primary key."""
+    setting: OfRecords | None
+    """Those who hear of its values being set; None where that is more than setting them."""
     values: Callable[[Mapping[str, Any], tuple[Any, ...]], tuple[Any, ...]]
 
     def __init__(
@@ -73,6 +89,13 @@ class Change:
         self.make = make_of(compiled, numbers, len(columns))
         self.values, self.key, self.defaults = values, key, defaults or {}
         self.returns = bool(compiled.effective_returning)
+        self.setting = None
+
+
+Storing = Generator[tuple[Change, Callable[[], tuple[Any, ...]]], Sent | None, bool]
+"""What stores a record alone: it says what to send, with which values, and is told what became of
+it, None where that cannot be sent alone.  It gives whether the record is stored.
+"""
 
 
 def change_of(
@@ -89,18 +112,40 @@ def change_of(
     Raises:
         Refused: It takes more than this statement.
     """
-    if (obstacle := mappings.obstacle(mapper)) is not None:
-        raise Refused(obstacle)
-    if mapper.version_id_col is not None or mapper._readonly_props or mapper._delete_orphans:
-        raise Refused("the model has a version, what is only read, or orphans")
-    if mapper.eager_defaults is True or mapper._insert_orm_defaults[mapper.local_table]:
-        raise Refused("the mapper has defaults of its own")
+    require_ordinary(mapper)
     if hiding(mapper) and verb == "delete":
         raise Refused("records may be hidden")
-    return _CHANGES[verb](mapper, names, dialect)
+    change = _CHANGES[verb](mapper, names, dialect)
+    change.watchers = OfRecords.saving(mapper)
+    keys: Any = mapper.primary_key
+    change.identity = tuple([attribute_of(mapper, column) for column in keys])
+    return change
 
 
-def _attribute(mapper: orm.Mapper[Any], column: Column[Any]) -> str:
+def require_ordinary(mapper: orm.Mapper[Any]) -> None:
+    """Refuse a model whose records are more than rows of a table.
+
+    Raises:
+        Refused: It is one.
+    """
+    orm.class_mapper(mapper.class_)  # what models that were defined meanwhile add to it
+    if (obstacle := mappings.obstacle(mapper)) is not None:
+        raise Refused(obstacle)
+    table: Any = mapper.local_table
+    if tuple(mapper.primary_key) != tuple(table.primary_key):
+        raise Refused("the model has another primary key than its table")
+    if mapper.version_id_col is not None or mapper._readonly_props or mapper._delete_orphans:
+        raise Refused("the model has a version, what is only read, or orphans")
+    if mapper.eager_defaults is True or mapper._insert_orm_defaults[table]:
+        raise Refused("the mapper has defaults of its own")
+
+
+def attribute_of(mapper: orm.Mapper[Any], column: Column[Any]) -> str:
+    """The attribute that has the values of a column.
+
+    Raises:
+        Refused: There is none.
+    """
     try:
         return str(mapper.get_property_by_column(column).key)
     except orm.exc.UnmappedColumnError:
@@ -116,7 +161,7 @@ def _insert(mapper: orm.Mapper[Any], names: tuple[str, ...], dialect: Dialect) -
     made: list[tuple[str, bool]] = []
     generated = None
     for column in table.columns:
-        attribute = _attribute(mapper, column)
+        attribute = attribute_of(mapper, column)
         if attribute in names:
             columns.append(column.key)
             given.append(attribute)
@@ -125,7 +170,7 @@ def _insert(mapper: orm.Mapper[Any], names: tuple[str, ...], dialect: Dialect) -
             if column.type._cached_result_processor(dialect, None) is not None:
                 raise Refused("the key is of a type that SQLAlchemy processes")
         else:
-            others.append(_default(column))
+            others.append(default_of(column))
             missing.append(column.key)
             made.append((attribute, column.default is not None))
     if len(given) != len(names):
@@ -146,8 +191,12 @@ def _insert(mapper: orm.Mapper[Any], names: tuple[str, ...], dialect: Dialect) -
     return Change(compiled, columns, values, generated, defaults)
 
 
-def _default(column: Column[Any]) -> Callable[[], Any]:
-    """What a column holds that nothing was set for."""
+def default_of(column: Column[Any]) -> Callable[[], Any]:
+    """What makes the value of a column that nothing was set for.
+
+    Raises:
+        Refused: The database does, or a value has to be given.
+    """
     made = column.server_default is not None or column.computed is not None
     if (
         made
@@ -177,9 +226,10 @@ def _by_key(mapper: orm.Mapper[Any]) -> tuple[Any, list[str]]:
 def _update(mapper: orm.Mapper[Any], names: tuple[str, ...], dialect: Dialect) -> Change:
     table: Any = mapper.local_table
     keys: list[str] = []
+    followed = _followed(mapper)
     for name in names:
         [column, *others] = mapper.column_attrs[name].columns
-        if others or column.primary_key:
+        if others or column.primary_key or column in followed:
             raise Refused("a key is changed")
         keys.append(column.key)
     for column in table.columns:
@@ -194,7 +244,30 @@ def _update(mapper: orm.Mapper[Any], names: tuple[str, ...], dialect: Dialect) -
     def values(present: Mapping[str, Any], key: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*[present[name] for name in names], *key)
 
-    return Change(compiled, [*keys, *identity], values)
+    change = Change(compiled, [*keys, *identity], values)
+    change.missed = _found_nothing_to_update
+    changed = [mapper.class_manager[name] for name in names]
+    if all(_is_plainly_set(each) for each in changed):
+        change.setting = OfRecords.setting(changed)
+    return change
+
+
+def _followed(mapper: orm.Mapper[Any]) -> set[Any]:
+    """The columns whose values the records of a relationship have too, and are given anew."""
+    relations = [each for one in mapper.registry.mappers for each in one.relationships]
+    return {
+        column
+        for each in relations
+        if not each.viewonly
+        for column, _ in (*each.synchronize_pairs, *(each.secondary_synchronize_pairs or ()))
+    }
+
+
+def _is_plainly_set(attribute: Any) -> bool:
+    """Whether to set it is to put a value in its place, unless somebody listens."""
+    impl = attribute.impl
+    own = getattr(attribute.class_, attribute.key) is attribute
+    return own and type(impl) is attributes._ScalarAttributeImpl and not impl.active_history
 
 
 def _is_indifferent(relation: orm.RelationshipProperty[Any]) -> bool:
@@ -218,82 +291,191 @@ def _delete(mapper: orm.Mapper[Any], _: tuple[str, ...], dialect: Dialect) -> Ch
     def values(_: Mapping[str, Any], key: tuple[Any, ...]) -> tuple[Any, ...]:
         return key
 
-    return Change(compiled, identity, values)
+    change = Change(compiled, identity, values)
+    change.missed = _found_nothing_to_delete
+    return change
 
 
 _CHANGES: Final = {"delete": _delete, "insert": _insert, "update": _update}
 
 
-def saved_alone(session: Any) -> bool:
-    """Store what waits in a session, where that is one record and one statement does it.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: The database refused it; nothing is stored.
-    """
+def saved_alone(session: Any) -> Storing:
+    """Store what waits in a session, where that is one record and one statement does it."""
     new, deleted, modified = session._new, session._deleted, session.identity_map._modified
     if len(new) + len(deleted) + len(modified) != 1:
         return False
     if new:
-        return _sent(session, "insert", next(iter(new)))
-    return _sent(session, "delete" if deleted else "update", next(iter(deleted or modified)))
+        return (yield from _inserted(session, next(iter(new))))
+    if deleted:
+        return (yield from _deleted(session, next(iter(deleted))))
+    return (yield from _updated(session, next(iter(modified))))
 
 
-def _sent(session: Any, verb: str, state: Any) -> bool:
-    names = _changed(verb, state)
-    if names is None or (verb == "insert" and _conflicts(session, state)):
+def added_alone(record: Any, session: Any) -> Storing:
+    """Store a record that no session has yet: `session.add(record)` and its flush."""
+    state: Any = getattr(record, "_sa_instance_state", None)
+    transient = state is not None and state.key is None and state.session_id is None
+    return transient and (yield from _inserted(session, state))
+
+
+def updated_alone(record: Any, values: Mapping[str, Any], session: Any) -> Storing:
+    """Store new values of a record that the session has, and set them when they are stored.
+
+    So it begins no transaction, as setting them would, and has nothing to put back.
+    """
+    state: Any = getattr(record, "_sa_instance_state", None)
+    if state is None or not _is_held(session, state) or state.expired_attributes:
         return False
-    plans, present, mapper = session._plans, state.dict, state.mapper
-    change = plans.change(session, verb, mapper, names)
-    if change is None:
+    present, columns = state.dict, Attributes.of(state.mapper).columns
+    for name, value in values.items():  # each a value for a column, and another one
+        if name not in columns or name not in present or type(value) not in PLAIN:
+            return False
+        if not _is_another(state, name, value, present[name]):
+            return False
+    change = session._plans.change(session, "update", state.mapper, tuple(values))
+    if change is None or change.setting is None or change.setting.any():
+        return False
+    if not (yield from _done(change, present | values, state)):
+        return False
+    present.update(values)
+    _settle(session, state)
+    return True
+
+
+def deleted_alone(record: Any, session: Any) -> Storing:
+    """Delete the row of a record that the session has: `session.delete(record)` and its flush."""
+    state: Any = getattr(record, "_sa_instance_state", None)
+    if state is None or not _is_held(session, state):
+        return False
+    return (yield from _deleted(session, state))
+
+
+def _is_held(session: Any, state: Any) -> bool:
+    """Whether a session has a record, which has a row."""
+    attached: bool = state.session_id == session.hash_key
+    return attached and state.key is not None and not state._deleted
+
+
+def _inserted(session: Any, state: Any) -> Storing:
+    names = _values_of_new(state)
+    if names is None:
+        return False
+    present = state.dict
+    change = session._plans.change(session, "insert", state.mapper, names)
+    if change is None or (change.key is None and _conflicts(session, state)):
         return False
     values: tuple[Any, ...] = ()
 
     def make() -> tuple[Any, ...]:
         nonlocal values
-        values = change.values(present, () if state.key is None else state.key[1])
+        values = change.values(present, ())
         return values
 
-    if (sent := plans.send(session, change, make)) is None:
+    if (sent := (yield change, make)) is None:
         return False
-    # of a row that is gone SQLAlchemy finds as few, and says what that means; but an INSERT was
-    # sent, and a trigger may have put the row elsewhere
-    if sent.rows != 1 and verb != "insert":
-        return False
-    if verb == "delete":
-        session._remove_newly_deleted([state])
-        return True
+    # whatever it says of rows, it was sent, and a trigger may have put the row elsewhere
+    if change.key is not None and sent.key is None:
+        raise orm.exc.FlushError(
+            f"expected the INSERT of a {state.class_.__name__} to give its key, found none: "
+            "a trigger may have kept the row out"
+        )
     for name, number in change.defaults.items():
         present[name] = values[number]
     if change.key is not None:
-        if sent.key is None:
-            raise orm.exc.FlushError(
-                f"expected the INSERT of a {mapper.class_.__name__} to give its key, found none: "
-                "a trigger may have kept the row out"
-            )
         present[change.key] = sent.key
-    session._register_persistent({state})
+    _become_persistent(session, state, tuple([present[name] for name in change.identity]))
     return True
 
 
-def _changed(verb: str, state: Any) -> tuple[str, ...] | None:
-    """The attributes that a statement is about; None where there is more than columns."""
-    present, mapper = state.dict, state.mapper
-    if verb == "delete":
-        loaded = state.expired_attributes or any(n in mapper.relationships for n in present)
-        return None if loaded else ()
-    columns = mapper.column_attrs
-    if "_pending_mutations" in state.__dict__:
+def _become_persistent(session: Any, state: Any, values: tuple[Any, ...]) -> None:
+    """What a session does with a new record that has its key, where nobody listens."""
+    if state.session_id is None:  # what `session.add()` does
+        state.session_id, state.insert_order = session.hash_key, 1
+    identity = (state.mapper._identity_class, values, state.identity_token)
+    if None in values or identity in session.identity_map._dict:  # of which it warns
+        session._register_persistent({state})
+        return
+    state.key = identity
+    session.identity_map._add_unpresent(state, identity)
+    session._new.pop(state, None)
+    _settle(session, state)
+
+
+def _settle(session: Any, state: Any) -> None:
+    """What a session does with a record that is as its row is."""
+    state._orphaned_outside_of_session = False
+    state._commit_all(state.dict, session.identity_map)
+
+
+def _updated(session: Any, state: Any) -> Storing:
+    names = _changes(state)
+    if names is None or not (yield from _sent(session, "update", state, names)):
+        return False
+    _settle(session, state)
+    return True
+
+
+def _deleted(session: Any, state: Any) -> Storing:
+    related = Attributes.of(state.mapper).relationships
+    loaded = state.expired_attributes or not related.isdisjoint(state.dict)
+    if loaded or not (yield from _sent(session, "delete", state, ())):
+        return False
+    session.identity_map.safe_discard(state)
+    session._deleted.pop(state, None)
+    state._deleted = True
+    return True
+
+
+def _sent(session: Any, verb: str, state: Any, names: tuple[str, ...]) -> Storing:
+    change = session._plans.change(session, verb, state.mapper, names)
+    return change is not None and (yield from _done(change, state.dict, state))
+
+
+def _done(change: Change, values: Mapping[str, Any], state: Any) -> Storing:
+    sent = yield change, partial(change.values, values, state.key[1])
+    if sent is None or sent.rows not in (0, 1):
+        return False
+    if sent.rows == 0:
+        change.missed(state.mapper)
+    return True
+
+
+def _found_nothing_to_update(mapper: orm.Mapper[Any]) -> None:
+    keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    raise StaleRecordError(mapper.class_.__name__, keys, expected=1, matched=0)
+
+
+def _found_nothing_to_delete(mapper: orm.Mapper[Any]) -> None:
+    if mapper.confirm_deleted_rows:  # as SQLAlchemy warns, who takes it for deleted then
+        util.warn(
+            f"DELETE statement on table '{mapper.local_table}' expected to delete 1 row(s); 0 were "
+            "matched.  Please set confirm_deleted_rows=False within the mapper configuration to "
+            "prevent this warning."
+        )
+
+
+def _values_of_new(state: Any) -> tuple[str, ...] | None:
+    """The attributes that a new record has values for; None where it has more than columns."""
+    present, attributes = state.dict, Attributes.of(state.mapper)
+    related = not attributes.relationships.isdisjoint(present)
+    if related or "_pending_mutations" in state.__dict__:
         return None
-    if verb == "insert":
-        names = [n for n, value in present.items() if value is not None and n in columns]
-        related = any(name in mapper.relationships for name in present)
-    else:
-        related = state.expired_attributes or any(n not in columns for n in state.committed_state)
-        if related or not all(name in present for name in state.committed_state):
-            return None
-        names = [n for n in state.committed_state if _differs(state, n, present[n])]
-    values = [present[name] for name in names]
-    return tuple(names) if names and not related and _are_plain(values) else None
+    columns = attributes.columns
+    names = [n for n, value in present.items() if value is not None and n in columns]
+    return tuple(names) if names and _are_plain(present, names) else None
+
+
+def _changes(state: Any) -> tuple[str, ...] | None:
+    """The attributes that have a new value; None where more than columns has changed."""
+    if state.expired_attributes or "_pending_mutations" in state.__dict__:
+        return None
+    present, before = state.dict, state.committed_state
+    if not (
+        before.keys() <= Attributes.of(state.mapper).columns and before.keys() <= present.keys()
+    ):
+        return None
+    names = [name for name, old in before.items() if _is_another(state, name, present[name], old)]
+    return tuple(names) if names and _are_plain(present, names) else None
 
 
 def _conflicts(session: Any, state: Any) -> bool:
@@ -302,10 +484,15 @@ def _conflicts(session: Any, state: Any) -> bool:
     return None not in key and known in session.identity_map
 
 
-def _differs(state: Any, name: str, value: Any) -> bool:
-    return not state.manager[name].impl.is_equal(value, state.committed_state[name])
+def _is_another(state: Any, name: str, value: Any, before: Any) -> bool:
+    # as SQLAlchemy asks: arrays answer with an array, which is neither true nor false
+    return state.manager[name].impl.is_equal(value, before) is not True
 
 
-def _are_plain(values: list[Any]) -> bool:
+def _are_plain(values: Mapping[str, Any], names: list[str]) -> bool:
     """Whether no value is SQL."""
-    return all(type(value) in PLAIN or not is_sql(value) for value in values)
+    for name in names:
+        value = values[name]
+        if type(value) not in PLAIN and is_sql(value):
+            return False
+    return True

@@ -9,14 +9,13 @@ from sqlalchemy import BindParameter, Dialect
 from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.sql.compiler import WARN_LINTING, SQLCompiler
 
-__all__ = ["Refused", "Statement", "make_of"]
+from .expanding import Lists
+from .refusing import Refused
+
+__all__ = ["Statement", "make_of"]
 
 Make = Callable[[tuple[Any, ...]], Any]
 """From the values of a chain to the parameters of a cursor."""
-
-
-class Refused(Exception):
-    """There is no plan for this; the message says why."""
 
 
 class Statement:
@@ -32,11 +31,11 @@ class Statement:
         Refused: It is not SQL alone that its values decide.
     """
 
-    __slots__ = ("compiled", "make", "source", "sql")
+    __slots__ = ("_lists", "_make", "compiled", "source", "sql")
 
     compiled: SQLCompiler
-    make: Make
     source: Any
+    _make: Make
 
     def __init__(
         self,
@@ -49,13 +48,22 @@ class Statement:
         compiled = statement.compile(dialect=dialect, linting=linting)
         if not isinstance(compiled, SQLCompiler):
             raise Refused("the statement is no SQL")
-        if compiled.literal_execute_params or compiled.post_compile_params:
-            raise Refused("values become part of the SQL, as those of `in_()` do")
+        if compiled.literal_execute_params:
+            raise Refused("values become part of the SQL")
         if dialect.bind_typing is BindTyping.SETINPUTSIZES:
             raise Refused("the driver is told the types of values apart")
         self.source, self.compiled = statement, compiled
         self.sql: str = compiled.string
-        self.make = make_of(compiled, _places(compiled, list(binds), values), len(values))
+        places = _places(compiled, list(binds), values)
+        self._lists = Lists(compiled, places) if compiled.post_compile_params else None
+        if self._lists is None:
+            self._make = make_of(compiled, places, len(values))
+
+    def ready(self, values: tuple[Any, ...]) -> tuple[str, Any]:
+        """The SQL and its parameters, as the cursor takes them."""
+        if self._lists is None:
+            return self.sql, self._make(values)
+        return self._lists.ready(values)
 
 
 def _places(

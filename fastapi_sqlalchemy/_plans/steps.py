@@ -6,13 +6,13 @@ apart from its values, so that the plan of the whole chain is found without maki
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, inspect, orm
+from sqlalchemy import BindParameter, ColumnElement, orm
 from sqlalchemy.sql.cache_key import CacheConst
 from sqlalchemy.sql.visitors import anon_map
 from sqlalchemy.types import ExternalType
@@ -103,7 +103,7 @@ def _bound(criterion: Any) -> BindParameter[Any] | None:
 def _columns_of(model: Any) -> frozenset[str]:
     """The attributes that SQLAlchemy compares as the columns they are."""
     mapper: Any = getattr(model, "__mapper__", None)
-    if mapper is None or inspect(model) is not mapper:  # an alias
+    if mapper is None or mapper.class_ is not model:  # an alias
         return frozenset()
     known: frozenset[str] | None = mapper.__dict__.get(_COLUMNS)
     if known is None:
@@ -143,30 +143,32 @@ class Key:
         values: Those of the key.
     """
 
-    __slots__ = ("_mapper", "constants", "identity", "key", "values")
+    __slots__ = ("_mapper", "constants", "key", "values")
 
     constants: tuple[Any, ...]
-    identity: tuple[type[Any], tuple[Any, ...], None]
     key: tuple[Any, ...]
     values: tuple[Any, ...]
 
     def __init__(self, mapper: orm.Mapper[Any], values: tuple[Any, ...]) -> None:
         self._mapper, self.values, self.constants = mapper, values, values
-        self.key = ("key", *map(type, values))
-        self.identity = (mapper._identity_class, values, None)
-        """What the identity map knows the record by."""
+        self.key = ("key", type(values[0]) if len(values) == 1 else (*map(type, values),))
+
+    def known_to(self, session: orm.Session) -> Any:
+        """The record, where a session has it."""
+        known: Any = session.identity_map
+        if not known._dict:  # most are asked for their first one
+            return None
+        return known.get((self._mapper._identity_class, self.values, None))
 
     @classmethod
     def of(cls, model: Any, ident: Any) -> Key | None:
         """The step, where it is known what SQLAlchemy makes of such a key."""
         mapper: orm.Mapper[Any] = model.__mapper__
         values = ident if type(ident) is tuple else (ident,)
-        if len(values) != len(mapper.primary_key):
-            return None
+        plain = len(values) == len(mapper.primary_key)
         for value in values:
-            if value is None or type(value) not in PLAIN:
-                return None
-        return cls(mapper, values)
+            plain = plain and value is not None and type(value) in PLAIN
+        return cls(mapper, values) if plain else None
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         # the criterion of `session.get()`
@@ -179,21 +181,21 @@ class Clauses:
     """`filter(User.age > 17)` and `order_by(User.id.desc())`: SQLAlchemy tells what they share.
 
     Args:
-        verb: The method of a `Select` that takes them.
+        verb: The method of a statement that takes them.
         clauses: The expressions.
         before: The calls before this one: what they have in common with this one makes a
             difference, such as an alias that is the same, or a value that is given once.
     """
 
-    __slots__ = ("_before", "_binds", "_clauses", "_key", "_looked", "_verb")
+    __slots__ = ("_before", "_binds", "_clauses", "_key", "_looked", "verb")
 
     def __init__(
         self,
-        verb: Callable[..., AnySelect],
+        verb: Callable[..., Any],
         clauses: tuple[Any, ...],
         before: tuple[Step, ...] = (),
     ) -> None:
-        self._verb, self._clauses = verb, clauses
+        self.verb, self._clauses = verb, clauses
         self._before = [each for each in before if isinstance(each, Clauses)]
         self._looked = False
         self._key: Any = None
@@ -209,7 +211,7 @@ class Clauses:
             if not step._looked:
                 whole = CacheConst.NO_CACHE not in known and CacheConst.PARAMS not in known
                 missing = any(bind.required for bind in binds)
-                step._key = (step._verb, *keys) if whole and not missing else None
+                step._key = (step.verb, *keys) if whole and not missing else None
                 step._binds, step._looked = binds, True
 
     @property
@@ -228,8 +230,13 @@ class Clauses:
         return (None,) * len(self._binds)  # some are known only when the statement is sent
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
+        return self.verb(statement, *self._clauses), list(self.binds)
+
+    @property
+    def binds(self) -> Sequence[BindParameter[Any]]:
+        """Where the values are, in their order."""
         self._look()
-        return self._verb(statement, *self._clauses), list(self._binds)
+        return self._binds
 
 
 def are_expressions(clauses: tuple[Any, ...]) -> bool:
@@ -258,7 +265,7 @@ class Attributes:
     def takes(columns: tuple[Any, ...]) -> bool:
         """Whether these are attributes of models, for columns."""
         return bool(columns) and all(
-            type(each) is orm.InstrumentedAttribute
+            isinstance(each, orm.InstrumentedAttribute)
             and isinstance(each.property, orm.ColumnProperty)
             for each in columns
         )

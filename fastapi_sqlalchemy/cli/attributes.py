@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Column, TypeDecorator, inspect, orm
+from sqlalchemy import ARRAY, Column, TypeDecorator, inspect, orm
 from sqlalchemy.ext.associationproxy import AssociationProxy
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.types import TypeEngine
@@ -76,6 +76,11 @@ def _python_type(kind: TypeEngine[Any]) -> Any:
             read = typing.get_type_hints(type(kind).process_result_value).get("return", Any)
             some = [each for each in typing.get_args(read) if each is not type(None)]
             return some[0] if len(some) == 1 else Any
+    if isinstance(kind, ARRAY):
+        of: Any = _python_type(kind.item_type)
+        for _ in range(kind.dimensions or 1):
+            of = list[of]
+        return of
     try:
         found = kind.python_type
     except NotImplementedError:

@@ -50,7 +50,10 @@ def stubs(
     try:
         orm.configure_mappers()
     except exc.SQLAlchemyError as error:
-        _fail(f"expected models that fit together in {package}, found {error}")
+        _fail(
+            f"expected models that fit together in {package}, found {error}\n"
+            "Correct them, or where others declare what they refer to, name a package with both."
+        )
     wanted = {
         _place(module, output): text for module in modules if (text := stub_of(module)) is not None
     }
@@ -73,7 +76,10 @@ def stubs(
             each.write_text(wanted[each], encoding="utf-8")
             typer.echo(f"wrote {_shown(each)}")
     if not wanted:
-        _fail(f"expected models in {package}, found none: nothing was written")
+        _fail(
+            f"expected models in {package}, found none: nothing was written. Only models at the "
+            "top of a module, or in a class there, have a stub, and none that a function makes."
+        )
 
 
 def _fail(message: str) -> NoReturn:
@@ -88,11 +94,27 @@ def _imported(package: str) -> Iterator[ModuleType]:
         name = names.pop(0)
         try:
             module = importlib.import_module(name)
-        except Exception as error:  # whatever a module of somebody else raises
-            _fail(f"expected to import {name}, found {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # whatever a module of somebody else raises
+            found = f"expected to import {name}, found {type(error).__name__}: {error}"
+            _fail(f"{found}\n{_way_out(error, package)}")
         yield module
         inner = pkgutil.iter_modules(getattr(module, "__path__", ()))
         names += [f"{name}.{each.name}" for each in inner if each.name != "__main__"]
+
+
+def _way_out(error: BaseException, package: str) -> str:
+    """What to do about an error that an import raised."""
+    if isinstance(error, SyntaxError):
+        return f"Correct {_shown(Path(error.filename or package))}, line {error.lineno}."
+    if isinstance(error, ModuleNotFoundError):
+        outermost = (error.name or "").partition(".")[0]
+        if outermost == package.partition(".")[0]:
+            return f"Run this in the folder that {outermost} is in, or install it."
+        return f"Install {outermost} beside fastapi-sqlalchemy, where this command runs."
+    return (
+        "Modules are imported as the application imports them, and have to let that happen. Name "
+        f"the one that declares the models, such as {package}.models, if only others do not."
+    )
 
 
 def _place(module: ModuleType, output: Path | None) -> Path:

@@ -7,7 +7,9 @@ mapped.  Only a module that declares models, or repositories of them, needs one.
 from __future__ import annotations
 
 import ast
+import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import resolve_name
 from pathlib import Path
@@ -18,12 +20,13 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from fastapi_sqlalchemy.model import ActiveRecord
+from fastapi_sqlalchemy.query import Query
 from fastapi_sqlalchemy.repository import Repository
 
 from . import verbs
 from .attributes import attributes
 from .naming import Names
-from .syntax import PLAIN, exported, set_by, sets_plain_values, without_code
+from .syntax import PLAIN, exported, returns_chain, set_by, sets_plain_values, without_code
 
 __all__ = ["HEADER", "stub_of"]
 
@@ -54,13 +57,15 @@ class _Stub:
         self.tree = ast.parse(source)
         self.names = Names(module.__name__, set(re.findall(r"\w+", source)))
         own = [
-            each for each in _classes(vars(module).values()) if each.__module__ == module.__name__
+            each
+            for each in _classes(vars(module).values())
+            if each.__module__ == module.__name__ and _is_reached(each)
         ]
         self.models = {each.__qualname__: each for each in own if _is_mapped(each)}
         self.repositories: dict[str, type[Any]] = {
             each.__qualname__: each
             for each in own
-            if issubclass(each, Repository) and _is_mapped(getattr(each, "model", None))
+            if issubclass(each, Repository) and _has_stub(getattr(each, "model", None))
         }
 
     def text(self) -> str:
@@ -149,6 +154,8 @@ class _Stub:
         declared |= self._inherited(name)
         any_ = self.names.of("typing", "Any") if methods else ""
         assigned = list(_assigned_to_self(methods, declared, any_))
+        if _is_query(_evaluated(name, self.module)):
+            self._tell_chains(node)
         body = [*assigned, *self._statements(node.body, prefix=f"{name}.")]
         lines: list[str] = []
         if (model := self.models.get(name)) is not None:
@@ -163,6 +170,12 @@ class _Stub:
         assert isinstance(added, ast.ClassDef)
         node.body = [*body, *added.body[1:]] or [ast.Pass()]
         return node
+
+    def _tell_chains(self, node: ast.ClassDef) -> None:
+        """Annotate methods of a query that return it: without code no checker infers that."""
+        for each in node.body:
+            if isinstance(each, ast.FunctionDef) and returns_chain(each, _is_chain_method):
+                each.returns = ast.Name(self.names.of("typing", "Self"))
 
     def _declared(self, names: Iterable[str]) -> Iterator[ast.AnnAssign]:
         """Variables of the module as declarations: of the type that they are found to have."""
@@ -219,13 +232,32 @@ def _classes(found: Iterable[Any], seen: set[type] | None = None) -> Iterator[ty
             yield from _classes(inner, seen)
 
 
+def _is_reached(kind: type[Any]) -> bool:
+    """Whether a class has a name that an import can reach: one of a function has none."""
+    return _evaluated(kind.__qualname__, sys.modules.get(kind.__module__)) is kind
+
+
+def _has_stub(model: Any) -> bool:
+    return _is_mapped(model) and _is_reached(model)
+
+
+def _is_query(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Query)
+
+
+def _is_chain_method(name: str) -> bool:
+    """Whether a method of every query returns a query of the same class."""
+    method = getattr(Query, name, None)
+    return callable(method) and inspect.signature(method).return_annotation == "Self"
+
+
 def _is_mapped(model: Any) -> bool:
     return isinstance(model, type) and isinstance(
         sqlalchemy.inspect(model, raiseerr=False), orm.Mapper
     )
 
 
-def _evaluated(dotted: str, module: ModuleType) -> Any:
+def _evaluated(dotted: str, module: ModuleType | None) -> Any:
     found: Any = module
     for name in dotted.split("."):
         found = getattr(found, name, None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["PLAIN", "exported", "set_by", "sets_plain_values", "without_code"]
+__all__ = ["PLAIN", "exported", "returns_chain", "set_by", "sets_plain_values", "without_code"]
 
 PLAIN = (bool, bytes, float, int, str)
 """The types of values that are written as they are."""
@@ -53,3 +53,20 @@ def _own_code(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             yield from _own_code(ast.iter_child_nodes(node))
+
+
+def returns_chain(node: ast.FunctionDef, is_chain_method: Callable[[str], bool]) -> bool:
+    """Whether all that an un-annotated method returns is a chain of such methods on itself."""
+    returned = [each.value for each in _own_code(node.body) if isinstance(each, ast.Return)]
+    if node.returns or node.decorator_list or not returned or not node.args.args:
+        return False
+
+    def is_chain(value: ast.expr | None) -> bool:
+        match value:
+            case ast.Call(func=ast.Attribute(value=of, attr=method)):
+                return is_chain_method(method) and is_chain(of)
+            case ast.Name(id=name):
+                return name == node.args.args[0].arg
+        return False
+
+    return all(map(is_chain, returned))

@@ -6,7 +6,9 @@ what is compared, `**values: Unpack[_UserValues]` for what is set.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import typing
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Any
@@ -16,6 +18,7 @@ from fastapi_sqlalchemy.repository import Repository
 
 from .attributes import Attribute, attributes
 from .naming import Names
+from .overrides import EQUAL, VALUES, meaning
 
 __all__ = [
     "has_query",
@@ -117,8 +120,8 @@ def model_verbs(model: type[Any], names: Names) -> Iterator[str]:
         query = _own_name(model, "Query")
         yield f"    query: {names.of('typing', 'ClassVar')}[{query}]"
     if issubclass(model, ActiveRecord):
-        yield from _methods(model, _OF_MODEL, words, first="cls")
-        yield from _methods(model, _OF_RECORD, words, first="self")
+        yield from _methods(model, _OF_MODEL, words, names, first="cls", model=model)
+        yield from _methods(model, _OF_RECORD, words, names, first="self", model=model)
 
 
 def query_class(model: type[Any], names: Names) -> Iterator[str]:
@@ -129,8 +132,8 @@ def query_class(model: type[Any], names: Names) -> Iterator[str]:
     base += f"[{names.type(model)}]" if kind.__parameters__ else ""
     words = _words(model, names, home=model.__module__, query=base)
     yield f"class {_own_name(model, 'Query')}({base}):"
-    yield from _methods(kind, _OF_QUERY, words, first="self")
-    yield from _methods(kind, _JOINS, words, first="self")
+    yield from _methods(kind, _OF_QUERY, words, names, first="self", model=model)
+    yield from _methods(kind, _JOINS, words, names, first="self", model=model)
 
 
 def repository_verbs(kind: type[Any], names: Names, *, home: str) -> Iterator[str]:
@@ -146,7 +149,7 @@ def repository_verbs(kind: type[Any], names: Names, *, home: str) -> Iterator[st
     if has_query(model) and home == model.__module__ and kind.query is Repository.query:
         yield "    @property"
         yield f"    def query(self) -> {names.of(home, _own_name(model, 'Query'))}: ..."
-    yield from _methods(kind, _OF_REPOSITORY, words, first="self")
+    yield from _methods(kind, _OF_REPOSITORY, words, names, first="self", model=model)
 
 
 def has_query(model: type[Any]) -> bool:
@@ -162,23 +165,81 @@ def is_transformed(model: type[Any]) -> bool:
 
 
 def _methods(
-    kind: type[Any], verbs: dict[str, tuple[str, str]], words: dict[str, str], *, first: str
+    kind: type[Any],
+    verbs: dict[str, tuple[str, str]],
+    words: dict[str, str],
+    names: Names,
+    *,
+    first: str,
+    model: type[Any],
 ) -> Iterator[str]:
-    """The verbs of a class, and their twins, as far as they are ours."""
+    """The verbs of a class, and their twins, as far as they are ours or hand their keywords on."""
     for verb, (takes, gives) in verbs.items():
         for name in (verb, f"a{verb}"):
             found = getattr(kind, name, None)
             if found is None:
                 continue
-            own = takes
+            own, given, is_async = takes, gives, name != verb
             if not _is_ours(found):
-                if not _takes_keywords_alone(found):
+                meant = meaning(found, _meanings(verbs))
+                overridden = _overridden(found, meant, names, gives, model)
+                if overridden is None or inspect.ismethod(found) is not (first == "cls"):
                     continue
-                own = "**kwargs: {values}" if "{values}" in takes else "**kwargs: {equal}"
+                (own, given), is_async = overridden, inspect.iscoroutinefunction(found)
             if first == "cls":
                 yield "    @classmethod"
-            prefix = "async " if name != verb else ""
-            yield f"    {prefix}def {name}({first}, {own}) -> {gives}: ...".format_map(words)
+            prefix = "async " if is_async else ""
+            yield f"    {prefix}def {name}({first}, {own}) -> {given}: ...".format_map(words)
+
+
+def _meanings(verbs: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """What the keywords of verbs and of their twins are."""
+    return {
+        name: EQUAL if "{equal}" in takes else VALUES
+        for verb, (takes, _) in verbs.items()
+        for name in (verb, f"a{verb}")
+        if "{equal}" in takes or "{values}" in takes
+    }
+
+
+def _overridden(
+    function: Any, meant: str | None, names: Names, gives: str, model: type[Any]
+) -> tuple[str, str] | None:
+    """What a verb of the application's own takes and gives, if its keywords are the model's."""
+    signature = inspect.signature(function)
+    own = list(signature.parameters.values())[inspect.isfunction(function) :]
+    if meant is None or own[-1].annotation not in (own[-1].empty, Any, object, "Any", "object"):
+        return None
+    if {each.name for each in own} & {each.name for each in attributes(model)}:
+        return None  # it would be in the `TypedDict` too
+    parameters = [*_parameters(own[:-1], function, names), f"**{own[-1].name}: {{{meant}}}"]
+    if signature.return_annotation is not signature.empty:
+        gives = names.type(_hints(function).get("return", Any))
+    elif len(own) > 1:  # it may be another verb than ours
+        gives = names.type(Any)
+    return ", ".join(parameters), gives
+
+
+def _parameters(given: list[inspect.Parameter], function: Any, names: Names) -> Iterator[str]:
+    """Parameters as they are written; of their defaults only that there is one."""
+    hints = _hints(function)
+    kinds = [each.kind for each in given]
+    for index, each in enumerate(given):
+        is_named = each.kind is each.KEYWORD_ONLY
+        if is_named and not {each.VAR_POSITIONAL, each.kind} & set(kinds[:index]):
+            yield "*"
+        star = "*" if each.kind is each.VAR_POSITIONAL else ""
+        default = "" if each.default is each.empty else " = ..."
+        yield f"{star}{each.name}: {names.type(hints.get(each.name, Any))}{default}"
+        if each.kind is each.POSITIONAL_ONLY and kinds[index + 1 : index + 2] != [each.kind]:
+            yield "/"
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    """The types of a function's parameters, where they can be evaluated."""
+    with contextlib.suppress(NameError, TypeError, AttributeError, SyntaxError):
+        return typing.get_type_hints(function)
+    return {}
 
 
 def _as_written(constructor: Any) -> Any:
@@ -191,14 +252,3 @@ def _as_written(constructor: Any) -> Any:
 def _is_ours(function: Any) -> bool:
     home: str = getattr(function, "__module__", "")
     return home.startswith(("fastapi_sqlalchemy.", "sqlalchemy.orm."))
-
-
-def _takes_keywords_alone(function: Any) -> bool:
-    """Whether a verb of the application's own is written as `def get(cls, **kwargs):`."""
-    signature = inspect.signature(function)
-    given = [each for each in signature.parameters.values() if each.name != "self"]
-    return (
-        signature.return_annotation is signature.empty
-        and [each.kind for each in given] == [inspect.Parameter.VAR_KEYWORD]
-        and given[0].annotation is given[0].empty
-    )

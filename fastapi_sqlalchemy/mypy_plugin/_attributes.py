@@ -102,6 +102,8 @@ def _attribute(node: SymbolNode, owner: TypeInfo, model: Instance) -> Attribute 
     anything = Attribute(unknown(), unknown())
     if isinstance(node, Decorator):
         node = node.func if node.func.is_property else node.var
+    if isinstance(node, OverloadedFuncDef) and not node.items and not node.is_property:
+        return anything  # defined again by what it was before, as by `@name.setter` of a hybrid
     if isinstance(node, FuncDef | OverloadedFuncDef):
         return Attribute(None, unknown()) if node.is_property else None
     if not isinstance(node, Var):

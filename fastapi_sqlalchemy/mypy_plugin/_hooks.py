@@ -9,7 +9,9 @@ from mypy.plugin import (
     AttributeContext,
     ClassDefContext,
     DynamicClassDefContext,
+    FunctionContext,
     FunctionSigContext,
+    MethodContext,
     MethodSigContext,
     Plugin,
 )
@@ -17,12 +19,17 @@ from mypy.semanal import SemanticAnalyzer
 from mypy.types import FunctionLike, Type
 
 from ._bases import complete_bases, is_declarative
+from ._chains import note_chains
 from ._columns import declare_columns
 from ._databases import given_base, note_database
+from ._displays import WRITING
+from ._forwarding import note_forwarding
 from ._fullnames import ACTIVE_RECORD, DATABASE, LIBRARIES, METADATA
+from ._late import late_constructor, late_super, late_verb, verb_in
 from ._queries import query_attribute
 from ._tables import note_tables
-from ._verbs import KINDS, VERBS, constructor, verb
+from ._taken import CONSTRUCTOR, KINDS, VERBS
+from ._verbs import constructor, verb
 
 __all__ = ["FastAPISQLAlchemyPlugin"]
 
@@ -48,7 +55,7 @@ class FastAPISQLAlchemyPlugin(Plugin):
     ) -> Callable[[MethodSigContext], FunctionLike] | None:
         """`User.get(name="Ada")`: mypy asks with the class of what the method is called on."""
         owner, _, name = fullname.rpartition(".")
-        if name not in VERBS:
+        if name not in VERBS and name not in WRITING:
             return None
         info = self._class(owner)
         return verb if info is not None and any(map(info.has_base, KINDS)) else None
@@ -59,6 +66,17 @@ class FastAPISQLAlchemyPlugin(Plugin):
         """`User(name="Ada")`."""
         info = self._class(fullname)
         return None if info is None or not is_declarative(info) else constructor(info)
+
+    def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
+        """`self.update(name="Ada")` where `self` is `Self`."""
+        return None if "." in fullname or verb_in(fullname) is None else late_verb
+
+    def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
+        """`super().update(name="Ada")`, and `cls(name="Ada")`."""
+        if "." not in fullname:
+            return None if verb_in(fullname) is None else late_super
+        info = self._class(fullname)
+        return None if info is None or not is_declarative(info) else late_constructor
 
     def get_class_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
         """`User.query`."""
@@ -84,6 +102,8 @@ class FastAPISQLAlchemyPlugin(Plugin):
         complete_bases(context.cls, api)
         note_tables(context.cls, api)
         declare_columns(context.cls, api)
+        note_chains(context.cls, api)
+        note_forwarding(context.cls, api, {*VERBS, CONSTRUCTOR})
         # of the plugins mypy asks the first that answers, and this one answers for any class
         plugins: list[Plugin] = getattr(api.plugin, "_plugins", [self])
         for other in plugins[plugins.index(self) + 1 :]:

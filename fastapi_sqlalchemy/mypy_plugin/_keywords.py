@@ -6,18 +6,20 @@ value of another type.  Every name may be left out, for a database has defaults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from mypy.checker import TypeChecker
+from mypy.errorcodes import CALL_ARG
 from mypy.lookup import lookup_fully_qualified
+from mypy.messages import pretty_seq
 from mypy.nodes import (
     ARG_NAMED_OPT,
     ARG_STAR2,
     CallExpr,
     Context,
-    FuncDef,
     TypeInfo,
+    Var,
 )
 from mypy.server.trigger import make_wildcard_trigger
 from mypy.types import (
@@ -25,6 +27,8 @@ from mypy.types import (
     CallableType,
     FunctionLike,
     Instance,
+    ParamSpecType,
+    ProperType,
     Type,
     TypedDictType,
     TypeOfAny,
@@ -36,7 +40,7 @@ from ._attributes import attributes_of
 from ._fullnames import EXPRESSION, LIBRARIES
 from ._tables import backrefs_of
 
-__all__ = ["Keywords", "compared", "constructed", "set_values", "with_keywords"]
+__all__ = ["Keywords", "assigned", "compared", "depend_on", "refuse", "set_values", "with_keywords"]
 
 Keywords = Mapping[str, Type]
 """The keywords that are taken, with the types of their values."""
@@ -56,46 +60,45 @@ def set_values(model: Instance) -> Keywords | None:
     return None if attributes is None else {name: a.value for name, a in attributes.items()}
 
 
-def constructed(model: Instance) -> Keywords | None:
-    """What the constructor of a model takes by keyword; None where not all of it is known."""
-    symbol = model.type.get("__init__")
-    method = None if symbol is None else symbol.node
-    if not isinstance(method, FuncDef):
+def assigned(model: Instance) -> Keywords | None:
+    """What `setattr()` sets on a record; None where not all of it is known."""
+    mapped = set_values(model)
+    if mapped is None:
         return None
-    if method.info.fullname.startswith(LIBRARIES):
-        return set_values(model)
-    signature = get_proper_type(method.type)
-    if not isinstance(signature, CallableType) or signature.is_kw_arg:
-        return None
-    named = zip(signature.arg_names[1:], signature.arg_types[1:], strict=True)
-    return {name: typ for name, typ in named if name is not None}
+    names = dict(mapped)
+    for owner in model.type.mro:
+        if "__setattr__" in owner.names and owner.fullname != "builtins.object":
+            return None
+        for name, symbol in owner.names.items():
+            if isinstance(symbol.node, Var):
+                names.setdefault(name, AnyType(TypeOfAny.special_form))
+    return names
 
 
 def with_keywords(
-    signature: FunctionLike,
-    keywords: Keywords,
-    *,
-    checker: TypeChecker,
-    call: Context,
-    model: Instance,
-    verb: str,
+    signature: FunctionLike, keywords: Keywords, *, checker: TypeChecker, call: Context, verb: str
 ) -> FunctionLike:
     """A signature that takes, of these keywords, those of a call instead of any."""
     if not isinstance(signature, CallableType) or ARG_STAR2 not in signature.arg_kinds:
         return signature
-    _depend(checker, model.type)
-    given = _given(checker, call)
-    if given is None:
-        return signature
     last = signature.arg_kinds.index(ARG_STAR2)
+    declared = get_proper_type(signature.arg_types[last])
+    given = _given(checker, call)
+    if given is None or signature.unpack_kwargs or isinstance(declared, ParamSpecType):
+        return signature
     named = [name for name in given if name not in signature.arg_names[:last]]
-    if unknown := [name for name in named if name not in keywords]:
-        _refuse(checker, call, verb, unknown, keywords)
-    # an unknown name has been told of, in better words than mypy's
-    types = [keywords.get(name, AnyType(TypeOfAny.special_form)) for name in named]
-    expression = _expression(checker)
+    known = dict.fromkeys([*keywords, *(name for name in signature.arg_names[:last] if name)])
+    for name in named:
+        if name not in keywords:
+            message = f'Unexpected keyword argument "{name}" for {_quoted(verb)}'
+            refuse(checker, message, name, call, known)
+    types: list[Type] = [declared] * len(named)
+    if isinstance(declared, AnyType) or _is_object(declared):
+        # an unknown name has been told of, in better words than mypy's
+        found = (keywords.get(name, AnyType(TypeOfAny.special_form)) for name in named)
+        types = [_or(typ, _expression(checker)) for typ in found]
     return signature.copy_modified(
-        arg_types=signature.arg_types[:last] + [_or(typ, expression) for typ in types],
+        arg_types=signature.arg_types[:last] + types,
         arg_kinds=signature.arg_kinds[:last] + [ARG_NAMED_OPT] * len(named),
         arg_names=[*signature.arg_names[:last], *named],
         name=verb,
@@ -103,18 +106,24 @@ def with_keywords(
     )
 
 
-def _refuse(
-    checker: TypeChecker, call: Context, verb: str, unknown: list[str], keywords: Keywords
+def _quoted(verb: str) -> str:
+    """`"get" of "User"`."""
+    return " of ".join(f'"{part}"' for part in verb.split(" of "))
+
+
+def _is_object(typ: ProperType) -> bool:
+    return isinstance(typ, Instance) and typ.type.fullname == "builtins.object"
+
+
+def refuse(
+    checker: TypeChecker, message: str, name: str, place: Context, known: Iterable[str]
 ) -> None:
-    """Say that names are unknown, except those that another model gives to this one."""
-    method, _, owner = verb.partition(" of ")
-    function = f' for "{method}" of "{owner}"' if owner else f' for "{method}"'
-    backrefs = _backrefs(checker)
-    for name in unknown:
-        if name not in backrefs:
-            checker.msg.unexpected_keyword_argument_for_function(
-                function, name, call, matches=get_close_matches(name, keywords)
-            )
+    """Say that a name is unknown and which was meant, unless another model gives it to this one."""
+    if name in _backrefs(checker):
+        return
+    matches = get_close_matches(name, known)
+    meant = f"; did you mean {pretty_seq(matches, 'or')}?" if matches else ""
+    checker.msg.fail(message + meant, place, code=CALL_ARG)
 
 
 def _given(checker: TypeChecker, call: Context) -> list[str] | None:
@@ -162,12 +171,12 @@ def _backrefs(checker: TypeChecker) -> set[str]:
     }
 
 
-def _depend(checker: TypeChecker, model: TypeInfo) -> None:
-    """Have the daemon check a call again when an attribute of the model changes."""
+def depend_on(checker: TypeChecker, *infos: TypeInfo) -> None:
+    """Have the daemon check a call again when an attribute of one of these classes changes."""
     if not checker.options.fine_grained_incremental and not checker.options.cache_fine_grained:
         return
     target = checker.tscope.current_target()
-    for owner in model.mro:
+    for owner in {owner for info in infos for owner in info.mro}:
         if not owner.fullname.startswith(LIBRARIES):
             trigger = make_wildcard_trigger(owner.fullname)
             checker.tree.plugin_deps.setdefault(trigger, set()).add(target)

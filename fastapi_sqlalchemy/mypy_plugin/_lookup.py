@@ -52,6 +52,7 @@ __all__ = [
     "class_of",
     "dotted",
     "instance_of",
+    "methods",
     "positional",
     "statements",
     "truth",
@@ -188,6 +189,20 @@ def _blocks(statement: Statement, *, scopes: bool) -> list[Block]:
     elif scopes and isinstance(statement, ClassDef):
         blocks = [statement.defs]
     return [block for block in blocks if block is not None]
+
+
+def methods(cls: ClassDef) -> Iterator[tuple[str, FuncDef, set[str]]]:
+    """The functions of a class body, and the names of their decorators."""
+    for statement in statements(cls.defs.body):
+        if isinstance(statement, FuncDef):
+            yield statement.name, statement, set()
+        elif isinstance(statement, Decorator):
+            # without an argument, which would make of it a call
+            names = {
+                each.name if isinstance(each, NameExpr | MemberExpr) else ""
+                for each in statement.original_decorators
+            }
+            yield statement.func.name, statement.func, names
 
 
 def argument(call: CallExpr, name: str) -> Expression | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from mypy.maptype import map_instance_to_supertype
-from mypy.nodes import CallExpr, Expression, StrExpr, TypeInfo
+from mypy.nodes import CallExpr, Expression, IntExpr, StrExpr, TypeInfo
 from mypy.semanal import SemanticAnalyzer
 from mypy.types import AnyType, Instance, Type, TypeOfAny, get_proper_type
 
@@ -88,7 +88,10 @@ def _enum(api: SemanticAnalyzer, call: CallExpr | None) -> Type:
 
 def _array(api: SemanticAnalyzer, call: CallExpr | None) -> Type:
     item = unknown() if call is None else python_type(api, call.args[:1])
-    return _named(api, "builtins.list", item)
+    given = None if call is None else argument(call, "dimensions")
+    for _ in range(given.value if isinstance(given, IntExpr) else 1):
+        item = _named(api, "builtins.list", item)
+    return item
 
 
 def _json(api: SemanticAnalyzer, call: CallExpr | None) -> Type:

@@ -12,6 +12,7 @@ from mypy.nodes import (
     CallExpr,
     CastExpr,
     ClassDef,
+    Decorator,
     MemberExpr,
     NameExpr,
     StrExpr,
@@ -21,9 +22,11 @@ from mypy.semanal import SemanticAnalyzer
 
 from ._fullnames import DECLARATIVE, METADATA
 from ._lookup import Names, argument, dotted, positional, statements, truth
+from ._naming import Naming, may_be_of, name_of, naming_by, naming_of
 
 __all__ = ["backrefs_of", "declares_nullable", "is_abstract", "keys_to", "note_tables"]
 
+_NAME: Final = "__tablename__"
 _FOREIGN_KEY: Final = "ForeignKey"
 
 
@@ -31,11 +34,13 @@ def note_tables(cls: ClassDef, api: SemanticAnalyzer) -> None:
     """Note the table of a class, where its columns refer to, and the backrefs it makes."""
     keys: list[list[Any]] = []
     backrefs: list[str] = []
-    table = None
+    table, naming = None, None
     # as it is written: for a database built on a class both become bases of each of its models
     bases = (Names(api).symbol_of(expr) for expr in cls.base_type_exprs)
     abstract = any(base is not None and base.fullname in DECLARATIVE for base in bases)
     for statement in statements(cls.defs.body):
+        if isinstance(statement, Decorator) and statement.func.name == _NAME:
+            naming = naming_by(statement.func)
         if not isinstance(statement, AssignmentStmt):
             continue
         target, value = statement.lvalues[0], statement.rvalue
@@ -44,13 +49,17 @@ def note_tables(cls: ClassDef, api: SemanticAnalyzer) -> None:
         if isinstance(value, CallExpr):
             backrefs += _backrefs(value)
             keys += [[name, declares_nullable(value)] for name in _referred(value)]
-        elif isinstance(target, NameExpr) and target.name == "__tablename__":
+        elif isinstance(target, NameExpr) and target.name == _NAME:
             table = value.value if isinstance(value, StrExpr) else None
+            naming = naming_of(value) if table is None else None
         elif isinstance(target, NameExpr) and target.name == "__abstract__":
             abstract = truth(value) is not False
     noted = {"table": table, "keys": keys, "backrefs": backrefs, "abstract": abstract}
-    if noted := {key: value for key, value in noted.items() if value}:
-        cls.info.metadata.setdefault(METADATA, {}).update(noted)
+    kept: dict[str, Any] = {key: value for key, value in noted.items() if value}
+    if naming is not None:
+        kept["naming"] = naming
+    if kept:
+        cls.info.metadata.setdefault(METADATA, {}).update(kept)
 
 
 def _referred(call: CallExpr) -> list[str]:
@@ -95,14 +104,35 @@ def _noted(info: TypeInfo, key: str) -> Any:
 
 def keys_to(info: TypeInfo, target: TypeInfo) -> list[bool]:
     """Whether each of the foreign keys from one class to another may be NULL."""
-    tables = {name for each in target.mro if (name := _noted(each, "table"))}
     names = {f".{each.name}" for each in target.mro}
     return [
         nullable
         for each in info.mro
         for name, nullable in _noted(each, "keys") or ()
-        if name in names or name in tables or name.rpartition(".")[2] in tables
+        if name in names or _is_table_of(name, target)
     ]
+
+
+def _is_table_of(table: str, info: TypeInfo) -> bool:
+    """Whether a table, perhaps with its schema before it, is that of a class or its parents."""
+    return any(
+        name in (table, table.rpartition(".")[2])
+        if isinstance(name := _table_of(each), str)
+        else name and may_be_of(table.rpartition(".")[2], each.name)
+        for each in info.mro
+        if any(each.has_base(base) for base in DECLARATIVE)
+    )
+
+
+def _table_of(info: TypeInfo) -> str | bool:
+    """The name of the table of a class, or whether it has one of a name that is not known."""
+    for owner in info.mro:
+        naming: Naming | None = _noted(owner, "naming")
+        if (table := _noted(owner, "table")) is not None:
+            return str(table)
+        if naming is not None:
+            return name_of(naming, info.name) or True
+    return False
 
 
 def is_abstract(info: TypeInfo) -> bool:

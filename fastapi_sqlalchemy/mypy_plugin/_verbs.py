@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from mypy.checker import TypeChecker
 from mypy.maptype import map_instance_to_supertype
-from mypy.nodes import CallExpr, Decorator, FuncDef, MemberExpr, TypeInfo
+from mypy.nodes import ARG_STAR2, CallExpr, FuncDef, MemberExpr, SuperExpr, TypeInfo
 from mypy.plugin import FunctionSigContext, MethodSigContext
 from mypy.types import (
     FunctionLike,
@@ -16,55 +15,15 @@ from mypy.types import (
     get_proper_type,
 )
 
-from ._fullnames import ACTIVE_RECORD, LIBRARIES, QUERY, REPOSITORY
+from ._bases import is_declarative
+from ._displays import WRITING, check_displays
+from ._fullnames import ACTIVE_RECORD, QUERY
 from ._joins import is_unjoined
-from ._keywords import Keywords, compared, constructed, set_values, with_keywords
+from ._keywords import depend_on, with_keywords
 from ._lookup import behind, class_of
+from ._taken import CONSTRUCTOR, OF, Taken
 
-__all__ = ["KINDS", "OF", "VERBS", "constructor", "verb"]
-
-KeywordsOf = Callable[[Instance], Keywords | None]
-
-
-def _twins(verbs: dict[str, KeywordsOf]) -> dict[str, KeywordsOf]:
-    return verbs | {f"a{name}": keywords for name, keywords in verbs.items()}
-
-
-_OF_MODELS: Final = _twins(
-    {
-        "get": compared,
-        "get_all": compared,
-        "get_one": compared,
-        "get_or_404": compared,
-        "count": compared,
-        "exists": compared,
-        "get_or_create": compared,
-        "update_or_create": compared,
-        "new": constructed,
-        "update": set_values,
-    }
-)
-_OF_QUERIES: Final = _twins({"update": compared}) | {"filter_by": compared}
-_OF_REPOSITORIES: Final = _twins(
-    {
-        "get_by": compared,
-        "find": compared,
-        "count": compared,
-        "exists": compared,
-        "get_or_create": compared,
-        "update_or_create": compared,
-        "create": constructed,
-        "update": set_values,
-    }
-)
-OF: Final = {ACTIVE_RECORD: _OF_MODELS, QUERY: _OF_QUERIES, REPOSITORY: _OF_REPOSITORIES}
-"""The verbs with keywords, by the class that has them."""
-
-KINDS: Final = tuple(OF)
-"""The classes that have verbs with keywords."""
-
-VERBS: Final = frozenset(name for verbs in OF.values() for name in verbs)
-"""The names that a verb with keywords can have."""
+__all__ = ["constructor", "subject", "verb"]
 
 
 def verb(context: MethodSigContext) -> FunctionLike:
@@ -73,21 +32,15 @@ def verb(context: MethodSigContext) -> FunctionLike:
     assert isinstance(context.api, TypeChecker)
     if not isinstance(call, CallExpr) or not isinstance(call.callee, MemberExpr):
         return signature
-    name = call.callee.name
     owner = behind(context.type)
-    if owner is None or _is_overridden(owner.type, name):
+    found = None if owner is None else subject(context.api, owner, call.callee)
+    if owner is None or found is None:
         return signature
-    for kind, verbs in OF.items():
-        if name in verbs and owner.type.has_base(kind):
-            break
-    else:
+    name, (kind, model) = call.callee.name, found
+    check_displays(context.api, call, name, kind, owner, model)
+    if name in WRITING:
         return signature
-    model = owner if kind == ACTIVE_RECORD else _argument(owner, kind)
-    if model is None:
-        return signature
-    if kind == QUERY and not is_unjoined(context.api, call.callee.expr):
-        return signature
-    keywords = verbs[name](model)
+    keywords = Taken(context.api, owner, model, kind).by(name)
     if keywords is None:
         return signature
     return with_keywords(
@@ -95,18 +48,34 @@ def verb(context: MethodSigContext) -> FunctionLike:
         keywords,
         checker=context.api,
         call=call,
-        model=model,
         verb=f"{name} of {owner.type.name}",
     )
 
 
-def _is_overridden(info: TypeInfo, name: str) -> bool:
-    """Whether a verb is the user's own, whose keywords are what that makes of them."""
-    symbol = info.get(name)
-    node = None if symbol is None else symbol.node
-    if isinstance(node, Decorator):
-        node = node.func
-    return not isinstance(node, FuncDef) or not node.info.fullname.startswith(LIBRARIES)
+def subject(
+    checker: TypeChecker, owner: Instance, callee: MemberExpr | SuperExpr
+) -> tuple[str, Instance] | None:
+    """Which of our classes a called verb is of, and the model that its keywords are about."""
+    kind = _kind(owner.type, callee.name)
+    model = owner if kind in (None, ACTIVE_RECORD) else _argument(owner, kind)
+    if kind is None or model is None:
+        return None
+    depend_on(checker, owner.type, model.type)
+    if kind != QUERY or (isinstance(callee, MemberExpr) and is_unjoined(checker, callee.expr)):
+        return kind, model
+    return None
+
+
+def _kind(info: TypeInfo, name: str) -> str | None:
+    """Which of our classes has this verb, of those that a class derives from."""
+    if name == CONSTRUCTOR:
+        return ACTIVE_RECORD if is_declarative(info) else None
+    kinds = (
+        kind
+        for kind, verbs in OF.items()
+        if info.has_base(kind) and (name in verbs or (name in WRITING and kind != QUERY))
+    )
+    return next(kinds, None)
 
 
 def _argument(owner: Instance, kind: str) -> Instance | None:
@@ -121,23 +90,25 @@ def _argument(owner: Instance, kind: str) -> Instance | None:
 
 def constructor(info: TypeInfo) -> Callable[[FunctionSigContext], FunctionLike] | None:
     """The hook for `User(name="Ada")`, of a model whose constructor takes any keyword."""
-    symbol = info.get("__init__")
+    symbol = info.get(CONSTRUCTOR)
     method = None if symbol is None else symbol.node
-    if not isinstance(method, FuncDef) or not method.info.fullname.startswith(LIBRARIES):
+    if not isinstance(method, FuncDef) or ARG_STAR2 not in method.arg_kinds:
         return None
 
     def construct(context: FunctionSigContext) -> FunctionLike:
         assert isinstance(context.api, TypeChecker)
         model = class_of(context.default_signature)
-        keywords = None if model is None else set_values(model)
-        if model is None or keywords is None:
+        if model is None:
+            return context.default_signature
+        depend_on(context.api, model.type)
+        keywords = Taken(context.api, model, model, ACTIVE_RECORD).constructed()
+        if keywords is None:
             return context.default_signature
         return with_keywords(
             context.default_signature,
             keywords,
             checker=context.api,
             call=context.context,
-            model=model,
             verb=info.name,
         )
 

@@ -15,6 +15,12 @@ from tests.interpreter import ROOT, run_python
 SHOP = ROOT / "tests" / "data" / "shop"
 
 
+LET_HAPPEN = (
+    "Modules are imported as the application imports them, and have to let that happen. "
+    "Name the one that declares the models, such as shop.models, if only others do not."
+)
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A folder with an application that has a package of models."""
@@ -109,18 +115,53 @@ def test_a_package_below_src_is_found_from_the_folder_of_the_project(
     assert command("stubs", "shop").splitlines()[0] == "wrote src/shop/people.pyi"
 
 
-def test_a_module_that_cannot_be_imported_is_named_with_the_cause(
-    shop: Path, command: Command
+@pytest.mark.parametrize(
+    ("code", "found", "way_out"),
+    [
+        (
+            "1 / 0",
+            "ZeroDivisionError: division by zero",
+            LET_HAPPEN,
+        ),
+        (
+            "import sys; sys.exit(2)",
+            "SystemExit: 2",
+            LET_HAPPEN,
+        ),
+        (
+            "\ndef (",
+            "SyntaxError: invalid syntax (broken.py, line 2)",
+            "Correct shop/broken.py, line 2.",
+        ),
+        (
+            "import nowhere.inner",
+            "ModuleNotFoundError: No module named 'nowhere'",
+            "Install nowhere beside fastapi-sqlalchemy, where this command runs.",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_the_cause_and_a_way_out(
+    code: str, found: str, way_out: str, shop: Path, command: Command
 ) -> None:
-    (shop / "shop" / "broken.py").write_text("1 / 0\n")
+    (shop / "shop" / "broken.py").write_text(f"{code}\n")
     said = command("stubs", "shop", code=1)
-    assert said == "expected to import shop.broken, found ZeroDivisionError: division by zero\n"
+    assert said == f"expected to import shop.broken, found {found}\n{way_out}\n"
     assert not written(shop)
 
 
-def test_a_package_without_models_is_told(shop: Path, command: Command) -> None:
+def test_a_package_that_is_not_found_is_told_with_a_way_out(command: Command) -> None:
+    assert command("stubs", "store.models", code=1) == (
+        "expected to import store.models, found ModuleNotFoundError: No module named 'store'\n"
+        "Run this in the folder that store is in, or install it.\n"
+    )
+
+
+def test_a_package_without_models_is_told(command: Command) -> None:
     said = command("stubs", "shop.kinds", code=1)
-    assert said == "expected models in shop.kinds, found none: nothing was written\n"
+    assert said == (
+        "expected models in shop.kinds, found none: nothing was written. Only models at the top of "
+        "a module, or in a class there, have a stub, and none that a function makes.\n"
+    )
 
 
 def test_without_typer_the_command_names_the_extra(shop: Path) -> None:

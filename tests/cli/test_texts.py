@@ -1,7 +1,10 @@
 """What a stub says of single things, read as text."""
 
 import itertools
+import linecache
+import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +42,8 @@ def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StubOf]:
         """The stub of a module with a model `User` and this code after it."""
         name = f"stubbed_{next(numbers)}"
         (tmp_path / f"{name}.py").write_text(USER + code)
+        lines = (USER + code).splitlines(keepends=True)
+        linecache.cache[f"<{name}>"] = (0, None, lines, f"<{name}>")  # for `inspect`
         module = modules.load(USER + code, name)
         module.__file__ = str(tmp_path / f"{name}.py")
         text = stub_of(module)
@@ -187,16 +192,126 @@ def test_a_column_called_query_keeps_its_type(stub: StubOf) -> None:
     assert "_PostQuery" not in text
 
 
-def test_verbs_of_ones_own_stay_and_keywords_alone_are_checked(stub: StubOf) -> None:
-    text = stub(
-        MODEL
-        + "@classmethod\n    def get(cls, **kwargs): return None\n"
-        + "    @classmethod\n    def new(cls, title: str) -> 'Post': return cls(title=title)\n"
+def own_verbs(stub: StubOf, code: str) -> str:
+    """What stands in the class of a model with these verbs."""
+    text = stub(MODEL + textwrap.indent(textwrap.dedent(code), "    ").lstrip())
+    return text.partition("class Post(")[2].partition("class _UserEqual(")[0]
+
+
+def test_verbs_of_ones_own_stay(stub: StubOf) -> None:
+    own = own_verbs(
+        stub,
+        """\
+        @classmethod
+        def new(cls, title: str) -> 'Post':
+            return cls(title=title)
+        """,
     )
-    own = text.partition("class Post(")[2].partition("class _UserEqual(")[0]
-    assert "def get(cls, **kwargs: _Unpack[_PostEqual]) -> _Self | None: ..." in own
     assert own.count(" new(") == 1
     assert "async def anew(cls, **values: _Unpack[_PostValues]) -> _Self: ..." in own
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (
+            (
+                "@classmethod\ndef get(cls, **kwargs):\n"
+                "    return cls.query.filter_by(**kwargs).first()"
+            ),
+            "def get(cls, **kwargs: _Unpack[_PostEqual]) -> _Self | None: ...",
+        ),
+        (
+            (
+                "@classmethod\ndef new(cls, **kwargs):\n    if not kwargs:\n        return None\n"
+                "    return cls(**kwargs).save()"
+            ),
+            "def new(cls, **kwargs: _Unpack[_PostValues]) -> _Self: ...",
+        ),
+        (
+            (
+                "def update(self, **kwargs):\n    for name, value in kwargs.items():\n"
+                "        setattr(self, name, value)\n    return self.save()"
+            ),
+            "def update(self, **kwargs: _Unpack[_PostValues]) -> _Self: ...",
+        ),
+        (
+            (
+                "@classmethod\n"
+                "async def aget(cls, *criteria, page: int = 1, **eq: object) -> int | None:\n"
+                "    return await super().aget(*criteria, **eq)"
+            ),
+            (
+                "async def aget(cls, *criteria: _Any, page: int=..., **eq: _Unpack[_PostEqual])"
+                " -> int | None: ..."
+            ),
+        ),
+        (
+            (
+                "def update(self, a, /, b=1, *, c: str, **values):\n"
+                "    return super().update(**values)"
+            ),
+            (
+                "def update(self, a: _Any, /, b: _Any=..., *, c: str, "
+                "**values: _Unpack[_PostValues]) -> _Any: ..."
+            ),
+        ),
+    ],
+)
+def test_verbs_of_ones_own_that_hand_their_keywords_on_take_those_of_the_model(
+    code: str, line: str, stub: StubOf
+) -> None:
+    assert line in own_verbs(stub, code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def update(self, **kwargs):\n    kwargs.pop('quiet')\n    return super().update(**kwargs)",
+        "def update(self, **kwargs):\n    return other(**kwargs)",
+        "def update(self, **kwargs: str):\n    return super().update(**kwargs)",
+        "def update(self, author_id, **kwargs):\n    return super().update(**kwargs)",
+        "@keep\ndef update(self, **kwargs):\n    return super().update(**kwargs)",
+        (
+            "def update(self, **kwargs):\n    for name, value in kwargs.items():\n"
+            "        if hasattr(self, name):\n            setattr(self, name, value)"
+        ),
+        "def update(self, **kwargs): ...",
+        "def update(*args): ...",
+        "update = lambda self, **kwargs: self.save()",
+    ],
+)
+def test_verbs_of_ones_own_that_do_anything_else_with_their_keywords_stay(
+    code: str, stub: StubOf
+) -> None:
+    before = "from typing import Any\ndef keep(f): return f\n"
+    text = stub(before + MODEL + textwrap.indent(code, "    ").lstrip())
+    own = text.partition("class Post(")[2].partition("class _UserEqual(")[0]
+    assert not re.search(r"def update\(.*_Unpack", own)
+
+
+def test_a_model_of_a_function_has_no_stub_and_keeps_no_other_from_it(stub: StubOf) -> None:
+    text = stub(
+        "def make():\n    class Local(database.Base):\n        __tablename__ = 'locals'\n"
+        "        id = mapped_column(Integer, primary_key=True)\n    return Local\n"
+        "Local = make()\nclass Locals(Repository[Local]): pass\n"
+    )
+    assert "Local = make()" in text
+    assert "class User(" in text
+    assert "_LocalEqual" not in text
+
+
+def test_a_method_of_a_query_that_returns_it_says_so(stub: StubOf) -> None:
+    text = stub(
+        "from fastapi_sqlalchemy import Query\n"
+        "class Recent(Query[User]):\n"
+        "    def recent(self): return self.limit(3).order_by()\n"
+        "    def last(self): return self.first()\n"
+        "    def never(self): print()\n"
+    )
+    assert "def recent(self) -> _Self: ..." in text
+    assert "def last(self): ..." in text
+    assert "def never(self) -> None: ..." in text
 
 
 def test_a_repository_of_a_model_of_another_package_has_its_keywords_beside_it(

@@ -138,7 +138,8 @@ def test_a_read_through_asyncpg_sends_no_begin(postgres_url: str) -> None:
             raw.add_query_logger(lambda record: sent.append(record.query.strip(";").split()[0]))
             count = await User.query.acount()
             while_reading = list(sent)
-            await User.anew(email="ada@x")
+            async with db.transaction():
+                await User.anew(email="ada@x")
             return count, while_reading, sent
 
     url = make_url(postgres_url).set(drivername="postgresql+asyncpg")

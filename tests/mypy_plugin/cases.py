@@ -1,9 +1,9 @@
 """Programs for the mypy plugin, and what mypy is to say of each line of them.
 
 A file of cases holds many: `== the claim` begins one, `-- models.py` a module of it (`main.py` if
-nothing else is said).  Behind a line stands what is expected there: `# E:` an error, `# R:` the
-type that `reveal_type()` shows; of a line without it nothing may be said.  Each case is a package,
-so that its modules import each other by `from .models import User`.
+nothing else is said).  Behind a line stands what is expected there: `# E:` an error, `# N:` a
+note, `# R:` the type that `reveal_type()` shows; of a line without it nothing may be said.  Each
+case is a package, so that its modules import each other by `from .models import User`.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 CASES = Path(__file__).parent / "cases"
 
-_EXPECTED = re.compile(r"  # ([ER]): ")
+_EXPECTED = re.compile(r"  # ([ENR]): ")
 _SAID = re.compile(r"^(?P<path>[^:]+):(?P<line>\d+): (?P<kind>\w+): (?P<text>.*)$")
 _REVEALED = re.compile(r'^Revealed type is "(.*)"$')
 _PACKAGE = re.compile(r"\bcase_\w+?_\d+\.")

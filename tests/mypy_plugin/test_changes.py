@@ -21,17 +21,26 @@ from sqlalchemy import Column, String
 class Named:
     name = Column(String)
 """
+VERBS = """\
+from typing import Any
+from fastapi_sqlalchemy import ModelBase
+class BaseModel(ModelBase):
+    @classmethod
+    def new(cls, **kwargs: Any) -> Any:
+        return cls(**kwargs).save()
+"""
 MODELS = """\
 from sqlalchemy import Column, ForeignKey, Integer
 from sqlalchemy.orm import relationship
 from dbs import db
 from mixins import Named
+from verbs import BaseModel
 class User(Named, db.Base):
     __tablename__ = "users"
     id = Column(Integer, primary_key=True)
     age = Column(Integer)
     posts = relationship("Post")
-class Post(db.Base):
+class Post(BaseModel, db.Base):
     __tablename__ = "posts"
     id = Column(Integer, primary_key=True)
     author_id = Column(ForeignKey("users.id"), nullable=False)
@@ -80,6 +89,7 @@ def folder(checker: tuple[Path, Check]) -> Path:
     for name, source in (
         ("dbs.py", DBS),
         ("mixins.py", MIXINS),
+        ("verbs.py", VERBS),
         ("models.py", MODELS),
         ("queries.py", QUERIES),
     ):
@@ -137,6 +147,17 @@ def test_a_changed_mixin_has_the_users_of_its_models_checked_again(
     assert check() == ""
 
 
+@pytest.mark.slow
+def test_a_changed_body_of_a_verb_changes_what_it_takes(folder: Path, check: Check) -> None:
+    change(folder / "queries.py", "post.author.name or", "str(post.new(name='')) or")
+    refused = 'queries.py:14: error: Unexpected keyword argument "name" for "new" of "Post"\n'
+    assert check() == refused
+    change(folder / "verbs.py", "cls(**kwargs)", "cls(author_id=len(kwargs))")
+    assert check() == ""
+    change(folder / "verbs.py", "cls(author_id=len(kwargs))", "cls(**kwargs)")
+    assert check() == refused
+
+
 def test_a_changed_foreign_key_changes_the_relationship(folder: Path, check: Check) -> None:
     assert check() == ""
     change(folder / "models.py", '"users.id"), nullable=False', '"users.id")')
@@ -152,4 +173,4 @@ def test_a_changed_database_changes_the_bases_of_its_models(folder: Path, check:
     change(folder / "dbs.py", "model_class=First", "model_class=Second")
     assert check() == 'queries.py:14: error: "Post" has no attribute "first"\n'
     change(folder / "dbs.py", 'SQLAlchemy("sqlite://", model_class=Second)', "1")
-    assert 'models.py:5: error: Name "db.Base" is not defined\n' in check()
+    assert 'models.py:6: error: Name "db.Base" is not defined\n' in check()

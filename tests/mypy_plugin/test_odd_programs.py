@@ -10,7 +10,10 @@ from tests.mypy_plugin.checking import Checker
 
 IMPORTS = """\
 from __future__ import annotations
+from typing import Self, overload
+import re
 import sqlalchemy as sa
+from sqlalchemy.orm import declared_attr
 from sqlalchemy import Column, Enum, ForeignKey, Integer, Numeric, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, synonym
 from fastapi_sqlalchemy import ModelBase, Query, Repository, SQLAlchemy
@@ -106,6 +109,23 @@ BODIES = [
     "if nothing:\n        id = Column(Integer)\n    else:\n        id = Column(String)",
     "match id:\n        case _: id = Column(Integer)",
     "def __get__(self): ...\n    query = property(nothing)",
+    "def get(**kwargs): return nothing(**kwargs)\n    def new(): ...\n    def update(*, a): ...",
+    "def update(self, **kwargs): super().update(**kwargs, **kwargs); super.update(**kwargs)",
+    "def update(*self, **k): self.update(**k)\n    def new(**cls): return cls(**cls)",
+    "def get(cls, **k):\n        for a, b in k.items(): x()\n        for a in k: {'a': k, **k}",
+    "@classmethod\n    def new(cls, **k): return type(cls)(**k)(**k)\n    new = new",
+    "@nothing\n    def get(cls, **k): ...\n    @overload\n    def get(cls, **k): ...",
+    "if nothing:\n        def get(c, **k): c.query(**k)\n    def get(c, **k): c.get(**k)",
+    "def update(self, **k: Nothing): return self.update(**k)\n    get = update\n    del update",
+    "def __init__(self, **k): self.__init__(**k)\n    def get(cls, **k): return cls(**k)",
+    "def __init__(self, **k): super(Nothing, self).__init__(**k)",
+    "async def aget(cls, **k):\n        async with k: yield await cls.aget(**k)",
+    "def __tablename__(): return\n    @declared_attr\n    def __tablename__(cls): return nothing",
+    "@declared_attr\n    def __tablename__(c): return re.sub('(', c, c.__name__)",
+    "@declared_attr\n    def __tablename__(c): return 1\n    posts = relationship('Model')",
+    "@nothing\n    def __tablename__(*c): return f'{c.__name__!r:>{1}}'.lower(1) + 1",
+    "query_class = 'Nothing'\n    def get(cls, **k): return cls.query.filter_by(**k)",
+    "query_class: Nothing = nothing\n    def get(cls, **k): return cls.query[1:].filter_by(**k)",
 ]
 USES = """\
 Model(); Model(1); Model(id=1, nothing=2); Model(*x, **y)
@@ -117,6 +137,26 @@ for query in query: query.filter_by(nothing=1)
 query.filter_by(nothing=1); Query.filter_by(nothing=1); Query().filter_by(nothing=1)
 db.Base.query.filter_by(nothing=1); db.Base(nothing=1); type(Model()).get(nothing=1)
 [each.filter_by(nothing=1) for each in (query, Model.query, nothing)]
+Model.get_or_create({1: 2, "nothing": 3, **x}, 1, *y, defaults={"nothing": 1}); Model.upsert()
+Model.insert_many([{"nothing": 1}, *x, {}], rows=[{}], on=x); Model.upsert([[]], on=1, update=[1])
+class Queries(Query["Model"]):
+    def __call__(self): return self()
+    def own(): return
+    def both(self): return self.both().own() or self[1:][nothing]
+    def self(self): return super().self().nothing
+    def limit(self, *, k=1): return (self := self.limit)
+class Bound(Model):
+    query_class = Queries
+    def use(self) -> Self:
+        super().use(nothing=1); super().update(nothing=1); super().__init__(1, nothing=2)
+        self(nothing=1); self.update(nothing=1).get(nothing=1); type(self)(nothing=1, *x, **y)
+        return self.get_or_create(nothing=1, defaults={"nothing": 1})
+    @classmethod
+    def of(cls: type[Nothing]) -> Self: return cls(nothing=1).new(nothing=1)
+    @classmethod
+    def query(cls) -> Self: return cls.query.filter_by(nothing=1)
+Bound.query.both().own().filter_by(nothing=1); Bound.query().limit().filter_by(nothing=1)
+super().update(nothing=1); (lambda cls: cls(nothing=1))(Bound); Bound.update(Bound, nothing=1)
 class Later: ...
 class Child(Model): id = relationship(Model)
 Child(id=1).query.filter_by(id=1)
@@ -141,7 +181,7 @@ def programs() -> list[str]:
             itertools.cycle(BODIES),
             strict=False,
         ),
-        3 * longest,
+        2 * longest,
     )
     plain = [(DATABASES[0], base, BODIES[0]) for base in BASES]
     plain += [(database, BASES[0], BODIES[0]) for database in DATABASES]

@@ -6,8 +6,8 @@ from importlib import import_module
 import pytest
 
 from fastapi_sqlalchemy import Query
-from fastapi_sqlalchemy.mypy_plugin._joins import KEEPING
-from fastapi_sqlalchemy.mypy_plugin._verbs import OF
+from fastapi_sqlalchemy.mypy_plugin._chains import KEEPING
+from fastapi_sqlalchemy.mypy_plugin._taken import OF
 
 OF_SQLALCHEMY = {"execution_options"}
 """Verbs whose keywords are no attributes of a model."""

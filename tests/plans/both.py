@@ -5,10 +5,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import inspect
+from sqlalchemy.orm import Load
 
 from fastapi_sqlalchemy import SQLAlchemy
 
 Seen = dict[str, Any]
+
+_IN_SLOTS_OR_NOT = (
+    *("_strong_obj", "identity_token", "load_options", "load_path", "runid", "session_id"),
+)
+"""What a state has from its class, in a slot or of its own, and nobody sees which."""
 
 
 @contextmanager
@@ -32,11 +38,20 @@ def seen_in(record: Any) -> Any:
         "key": state.key,
         "lives": (state.persistent, state.pending, state.detached, state.transient),
         "expired": (state.expired, set(state.expired_attributes)),
-        "changed": (state.modified, dict(state.committed_state)),
+        "changed": (state.modified, {k: repr(v) for k, v in state.committed_state.items()}),
         "unloaded": state.unloaded,
-        "loaded by": (state.load_options, str(state.load_path)),
-        "own": sorted(state.__dict__.keys() - {"attrs", "mapper"}),
+        "loaded by": (tuple(map(told_of, state.load_options)), str(state.load_path)),
+        "has": {name: getattr(state, name, None) is not None for name in _IN_SLOTS_OR_NOT},
+        "own": sorted(state.__dict__.keys() - {"attrs", "expired", "mapper", *_IN_SLOTS_OR_NOT}),
     }
+
+
+def told_of(option: Any) -> Any:
+    """A loader option as SQLAlchemy compares them; of any other the kind."""
+    if not isinstance(option, Load):
+        return type(option)
+    known = option._generate_cache_key()
+    return None if known is None or known.bindparams else known.key
 
 
 def all_that_is_seen(db: SQLAlchemy, ask: Callable[[], Any]) -> Seen:

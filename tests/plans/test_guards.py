@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Pool, event, literal_column
+from sqlalchemy import Connection, Engine, Pool, event, literal_column, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlalchemy.orm import selectinload
 
 from fastapi_sqlalchemy import Query, SQLAlchemy
 from fastapi_sqlalchemy.testing import assert_queries
-from tests.blog import User
+from tests.blog import Post, User
 
 OWN = "SQLAlchemy's own path: "
 
@@ -154,7 +154,9 @@ def test_a_connection_that_somebody_listens_to_is_heard(db: SQLAlchemy) -> None:
 
 UNPLANNED = {
     "the query joins": lambda: User.query.join(User.posts),
-    "the query has loader options": lambda: User.query.options(selectinload(User.posts)),
+    "the query has loader options other than `selectinload()`": lambda: User.query.options(
+        selectinload(User.posts).joinedload(Post.author)
+    ),
     "the query has a DISTINCT": lambda: User.query.distinct(),
     "the query locks rows": lambda: User.query.with_for_update(),
     "the query has execution options": lambda: User.query.execution_options(populate_existing=True),
@@ -162,8 +164,8 @@ UNPLANNED = {
     "the query compares with a value, or has a part, that no plan is made for": lambda: (
         User.query.union(User.query)
     ),
-    "values become part of the SQL, as those of `in_()` do": lambda: User.query.filter(
-        User.id.in_([1, 2])
+    "values become part of the SQL, as those of `tuple_().in_()` do": lambda: User.query.filter(
+        tuple_(User.id, User.name).in_([(1, "Ada")])
     ),
     "a value is compared as another type than that of its column": lambda: User.query.filter_by(
         name=1  # type: ignore[arg-type]  # what the plugin refuses, a query has to survive

@@ -1,5 +1,6 @@
 """What plans know of SQLAlchemy beyond its public face: each name, and the releases."""
 
+import importlib
 from typing import Any
 
 import pytest
@@ -7,7 +8,14 @@ import pytest
 from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy._plans import private
 
-NAMES = [(owner, name) for owner, names in private.NAMES.items() for name in names]
+
+def owner_at(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+OWNERS = private.NAMES | {owner_at(place): names for place, names in private.OF_DRIVERS.items()}
+NAMES = [(owner, name) for owner, names in OWNERS.items() for name in names]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """After a block that failed its records are as they were before it."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import inspect
 
+from fastapi_sqlalchemy import _unit
+from fastapi_sqlalchemy._restore import Snapshot
 from tests.shop import Item, db, names, open_shop
 from tests.statements import sent
 from tests.transactions.tools import Spoilt, seen, spoilt
@@ -98,3 +102,20 @@ def test_a_record_that_was_saved_and_read_again_in_a_block_that_failed_is_gone(
         assert verb(Item.query, "all") == [new]
         assert verb.inside(lambda: new.name) == "new"
         assert new is not gone
+
+
+def test_a_save_in_a_block_looks_at_no_other_record(
+    url: str, verb: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def snapshot(session: Any) -> Any:
+        looks.append(len(session.identity_map))
+        return Snapshot(session)
+
+    monkeypatch.setattr(_unit, "Snapshot", snapshot)
+    open_shop(url)
+    with verb.scope(db), verb.within(lambda: db.transaction()):
+        items = [verb(Item, "new", name=f"n{n}") for n in range(5)]
+        verb(items[0], "update", name="other")
+    assert sum(looks) == 0

@@ -40,6 +40,8 @@ def made() -> None:
     SQLAlchemy(1)  # type: ignore[arg-type]
     SQLAlchemy(uri="sqlite://")  # type: ignore[call-arg]
     SQLAlchemy(blocking="never")  # type: ignore[arg-type]
+    SQLAlchemy(plans="off")  # type: ignore[arg-type]
+    SQLAlchemy(autocommit_reads=None)  # type: ignore[arg-type]
 
 
 def sessions() -> None:

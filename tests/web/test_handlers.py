@@ -22,6 +22,7 @@ from fastapi_sqlalchemy import (
     register_exception_handlers,
 )
 from fastapi_sqlalchemy.exceptions import (
+    DataError,
     IntegrityError,
     InvalidCursorError,
     InvalidPageError,
@@ -268,12 +269,17 @@ def refused(kind: type[IntegrityError]) -> IntegrityError:
     return kind(cause, None, "accounts", [])
 
 
+def unsendable() -> DataError:
+    return DataError(exc.DataError("INSERT", {"owner": SECRET}, OverflowError(SECRET)))
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
         (RecordNotFoundError("User", "SELECT"), "record_not_found"),
         (refused(UniqueViolation), "unique_violation"),
         (refused(IntegrityError), "integrity_violation"),
+        (unsendable(), "invalid_value"),
         (StaleRecordError("User", ["id"]), "stale_record"),
         (StaleDataError("UPDATE statement on table"), "stale_record"),
         (InvalidPageError("page", needs="a number", found="none"), "invalid_page"),

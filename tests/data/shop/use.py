@@ -32,12 +32,14 @@ def models(person: Person, thing: Thing) -> None:
     assert_type(Author(name="Ada"), Author)
     assert_type(Old.get(id=1), Old | None)
     assert_type(Old.new(number=1), Old)
+    assert_type(Old.new(number=1).update(quiet=True, id=1), Old)
 
 
 def queries() -> None:
     """right keywords of queries; after a `join` any"""
     assert_type(Person.query.filter_by(alias="Ada", upper="ADA").first(), Person | None)
     assert_type(Person.query.adults().filter_by(name="Ada").all(), list[Person])
+    assert_type(Person.query.minors().filter_by(name="Ada").all(), list[Person])
     assert_type(Person.query.join(Person.things).filter_by(kind=Kind.pen), People)
     assert_type(Thing.query.join(Thing.owner).filter_by(name="Ada"), Query[Thing])
     assert_type(Thing.query.filter_by(label=None, state="old").one().state, Literal["new", "old"])
@@ -86,6 +88,7 @@ def wrong_models(person: Person, thing: Thing) -> None:
     Point(y=1)  # type: ignore[call-arg]
     Old.get(nmae=1)  # type: ignore[call-arg]
     Old.new(id=1)  # type: ignore[call-arg]
+    Old.new(number=1).update(idd=1)  # type: ignore[call-arg]
     Counter("1")  # type: ignore[arg-type]
 
 

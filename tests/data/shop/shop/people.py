@@ -30,7 +30,16 @@ class BaseModel(ModelBase):
         return cls.query.filter_by(**kwargs).first()
 
 
+    def update(self, *, quiet: bool = False, **kwargs: Any) -> Self:
+        for name, value in kwargs.items():
+            setattr(self, name, value)
+        return self.save()
+
+
 class People(Query["Person"]):
+    def minors(self):
+        return self.filter(Person.age < 18)
+
     def adults(self) -> Self:
         return self.filter(Person.age > 17)
 
