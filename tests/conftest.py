@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_finish() -> None:
     """What was collected stays: a garbage collection need not look at all of it again."""
+    # it asks who refers to a random generator, and frozen objects do not count
+    import_module("hypothesis")
     gc.collect()
     gc.freeze()
 
