@@ -1,4 +1,5 @@
-"""Pony, a `db_session` per task, with queries as generators and lambdas, which it translates once.
+"""Pony, a `db_session` per task, with keywords for equality; other queries are
+generators and lambdas, which it translates once.
 
 It has no UPDATE by a query and no bulk insert: records are loaded and changed, or made and flushed,
 as its documentation does it.  Dictionaries are made of tuples, which is faster than `to_dict()`.
@@ -76,7 +77,7 @@ class Blocking:
 
     def some(self, team: int) -> Sequence[Any]:
         with db_session:
-            return list(User.select(lambda user: user.team == team).order_by(User.id))
+            return list(User.select(team=team).order_by(User.id))
 
     def some_range(self, after: int) -> Sequence[Any]:
         with db_session:
@@ -109,7 +110,7 @@ class Blocking:
     def update_where(self, change: tuple[int, int]) -> int:
         team, age = change
         with db_session:
-            users = list(User.select(lambda user: user.team == team))
+            users = list(User.select(team=team))
             for user in users:
                 user.age = age
         return len(users)
@@ -134,7 +135,7 @@ class Blocking:
 
     def count(self, team: int) -> int:
         with db_session:
-            return int(User.select(lambda user: user.team == team).count())
+            return int(User.select(team=team).count())
 
     def count_range(self, after: int) -> int:
         with db_session:

@@ -121,7 +121,7 @@ class Blocking:
 
     def some(self, team: int) -> Sequence[User]:
         with self._session() as session:
-            statement = select(User).where(User.team == team).order_by(User.id)
+            statement = select(User).filter_by(team=team).order_by(User.id)
             return session.scalars(statement).all()
 
     def some_range(self, after: int) -> Sequence[User]:
@@ -156,7 +156,7 @@ class Blocking:
     def update_where(self, change: tuple[int, int]) -> int:
         team, age = change
         with self._session() as session:
-            statement = update(User).where(User.team == team).values(age=age)
+            statement = update(User).filter_by(team=team).values(age=age)
             found: Any = session.execute(statement)
             session.commit()
             return int(found.rowcount)
@@ -181,7 +181,7 @@ class Blocking:
 
     def count(self, team: int) -> int:
         with self._session() as session:
-            statement = select(func.count()).select_from(User).where(User.team == team)
+            statement = select(func.count()).select_from(User).filter_by(team=team)
             return session.scalars(statement).one()
 
     def count_range(self, after: int) -> int:
@@ -247,7 +247,7 @@ class Awaited:
 
     async def some(self, team: int) -> Sequence[User]:
         async with self._session() as session:
-            statement = select(User).where(User.team == team).order_by(User.id)
+            statement = select(User).filter_by(team=team).order_by(User.id)
             return (await session.scalars(statement)).all()
 
     async def some_range(self, after: int) -> Sequence[User]:
@@ -283,7 +283,7 @@ class Awaited:
     async def update_where(self, change: tuple[int, int]) -> int:
         team, age = change
         async with self._session() as session:
-            statement = update(User).where(User.team == team).values(age=age)
+            statement = update(User).filter_by(team=team).values(age=age)
             found: Any = await session.execute(statement)
             await session.commit()
             return int(found.rowcount)
@@ -308,7 +308,7 @@ class Awaited:
 
     async def count(self, team: int) -> int:
         async with self._session() as session:
-            statement = select(func.count()).select_from(User).where(User.team == team)
+            statement = select(func.count()).select_from(User).filter_by(team=team)
             return (await session.scalars(statement)).one()
 
     async def count_range(self, after: int) -> int:
