@@ -1,5 +1,7 @@
-"""Pony, a `db_session` per task, with keywords for equality; other queries are
-generators and lambdas, which it translates once.
+"""Pony, a `db_session` per task.
+
+Equality with a team is said by keywords; other queries are generators and lambdas, which it
+translates once.
 
 It has no UPDATE by a query and no bulk insert: records are loaded and changed, or made and flushed,
 as its documentation does it.  Dictionaries are made of tuples, which is faster than `to_dict()`.

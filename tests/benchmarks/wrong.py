@@ -20,9 +20,8 @@ class Wrong(raw.SQLite):
 
     @override
     def update_where(self, change: tuple[int, int]) -> int:
-        for team in (1, 2):
-            changed = super().update_where((team, change[1]))
-        return changed
+        super().update_where((change[0] + 1, change[1]))
+        return super().update_where(change)
 
     @override
     def exists(self, email: str) -> bool:
