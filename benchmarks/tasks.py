@@ -110,7 +110,7 @@ def values(number: int) -> dict[str, Any]:
         "email": f"user{number}@example.com",
         "age": 18 + number % 60,
         "bio": None if number % 4 == 0 else f"Writes about subject {number} and a few others.",
-        "team": 1 + (number - 1) % TEAMS,
+        "team": 1 + (number - 1) // TEAM % TEAMS,
     }
 
 
@@ -173,7 +173,7 @@ Keys = Callable[[int], Sequence[int]]
 
 
 def _team(number: int) -> Sequence[int]:
-    return range(number, USERS + 1, TEAMS)
+    return range((number - 1) * TEAM + 1, number * TEAM + 1)
 
 
 def _span(size: int) -> Keys:

@@ -16,7 +16,7 @@ class Wrong(raw.SQLite):
 
     @override
     def some(self, team: int) -> list[raw.User]:
-        return self.some_range(20 * (team - 1))
+        return self.some_range(20 * (team - 1) + 1)
 
     @override
     def update_where(self, change: tuple[int, int]) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from datetime import date
 from enum import Enum
-from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -350,7 +349,7 @@ WITHIN: list[Within] = [
 def outcome_within(shop: Shop, within: Within, act: Act) -> dict[str, Any]:
     shop.begin()
     seen: dict[str, Any] = {}
-    return result_of(shop, partial(within, act=act, seen=seen)) | seen
+    return result_of(shop, lambda shop: within(shop, act, seen)) | seen
 
 
 @pytest.mark.parametrize("within", WITHIN, ids=lambda each: each.__name__)
