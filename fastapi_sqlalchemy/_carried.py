@@ -160,10 +160,10 @@ class CarriedSession(UnitOfWork):
         with self._releasing_after_errors():
             return self._write_through(self._changed_within, sql, parameters)
 
-    def store_within(self, sql: str, parameters: Any, *, returns: bool) -> Sent | None:
-        """The same of one that stores a record."""
+    def store_within(self, sql: str, make: Callable[[], Any], *, returns: bool) -> Sent | None:
+        """The same of one that stores a record, and what became of that."""
         with self._releasing_after_errors():
-            return self._write_through(self._stored_within, sql, parameters, returns=returns)
+            return self._write_through(self._stored_within, sql, make, returns=returns)
 
     def insert_within(self, insert: Callable[[Connection], list[Any] | None]) -> list[Any] | None:
         """Have rows inserted over the connection of the transaction, which it may begin."""
@@ -175,9 +175,9 @@ class CarriedSession(UnitOfWork):
     ) -> list[Any] | None:
         return insert(self._connection_for_bind(self.get_bind()))
 
-    def _stored_within(self, sql: str, parameters: Any, *, returns: bool) -> Sent | None:
+    def _stored_within(self, sql: str, make: Callable[[], Any], *, returns: bool) -> Sent | None:
         connection = self._connection_for_bind(self.get_bind())
-        return stored_within(connection, sql, parameters, returns=returns)
+        return stored_within(connection, sql, make, returns=returns)
 
     def _changed_within(self, sql: str, parameters: Any) -> int | None:
         connection = self._connection_for_bind(self.get_bind())

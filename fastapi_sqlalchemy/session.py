@@ -107,7 +107,7 @@ class Session(CarriedSession):
             return False
         if (storing := self._storing(operation, commit=True)) is not None:
             return await self._plans.astore(self, storing)
-        return self._has_only_set(operation) and await self._asave_alone(operation.undo)
+        return self._has_only_set(operation) and await self._asave_alone(operation)
 
     def _has_only_set(self, operation: Write[Any]) -> bool:
         """Whether a save is of values that were set on a record, and nothing else waits."""
@@ -118,12 +118,12 @@ class Session(CarriedSession):
         same = state.obj() is operation.records[0] and not operation.puts_back
         return same and self.sends_alone and not self._restorer.sets_aside()
 
-    async def _asave_alone(self, undo: Callable[[], None] | None) -> bool:
+    async def _asave_alone(self, operation: Write[Any]) -> bool:
         assert self._plans is not None  # they were asked for
         try:
-            saved = await self._plans.astore(self, saved_alone(self))
+            saved = await self._plans.astore(self, saved_alone(self, operation.records))
         except BaseException as error:
-            await cast(LoopHome, self.home).aowned(partial(self._give_back, error, undo))
+            await cast(LoopHome, self.home).aowned(partial(self._give_back, error, operation.undo))
             raise
         if saved:
             self._restorer.forget()
@@ -183,7 +183,7 @@ class Session(CarriedSession):
         except BaseException:
             self._restorer.put_back(self)
             raise
-        if self._save_waiting(commit=commit, undo=operation.undo):
+        if self._save_waiting(operation, commit=commit):
             return result
         with self._undoing(operation.undo) as savepoint:
             self.flush()
@@ -211,27 +211,30 @@ class Session(CarriedSession):
         assert self._plans is not None  # they were asked for
         if commit:
             return self._plans.store(self, storing)
+        if (asked := next(storing, None)) is None:  # before there is a savepoint for it
+            return False
         before = self._wrote_before()
         if before and self._binds.plain.dialect.name != "sqlite":
             with self._undoing(undo) as savepoint:
-                stored = self._plans.store_within(self, storing)
+                stored = self._plans.store_within(self, storing, asked)
                 savepoint.release()
             return stored
         try:  # a failed statement leaves SQLite's transaction as it was
-            return self._plans.store_within(self, storing)
+            return self._plans.store_within(self, storing, asked)
         except BaseException:
             with self._undoing(undo, wrote_before=before):
                 raise
 
-    def _save_waiting(self, *, commit: bool, undo: Callable[[], None] | None) -> bool:
+    def _save_waiting(self, operation: Write[Any], *, commit: bool) -> bool:
         """Store what waits by one statement, where that is all that it takes."""
         if self._plans is None or (commit and not self.sends_alone):
             return False
+        storing, undo = saved_alone(self, operation.records), operation.undo
         if not commit:
-            saved = self._store(saved_alone(self), commit=False, undo=undo)
+            saved = self._store(storing, commit=False, undo=undo)
         else:
             try:
-                saved = self._plans.store(self, saved_alone(self))
+                saved = self._plans.store(self, storing)
             except BaseException:
                 with self._undoing(undo):  # only now: until it is sent they are as they were
                     raise

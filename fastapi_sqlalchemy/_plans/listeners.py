@@ -163,9 +163,10 @@ _READING: Final = (
 )
 _WRITING: Final = (
     *("after_attach", "after_begin", "after_commit", "after_flush", "after_flush_postexec"),
-    *("after_soft_rollback", "after_transaction_create", "after_transaction_end"),
+    *("after_rollback", "after_soft_rollback", "after_transaction_create", "after_transaction_end"),
     *("before_attach", "before_commit", "before_flush", "deleted_to_detached"),
-    *("pending_to_persistent", "persistent_to_deleted", "transient_to_pending"),
+    *("pending_to_persistent", "pending_to_transient", "persistent_to_deleted"),
+    "transient_to_pending",
 )
 _CHANGING: Final = (
     *("after_begin", "after_commit", "after_soft_rollback", "after_transaction_create"),

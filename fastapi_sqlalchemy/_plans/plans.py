@@ -24,7 +24,7 @@ from .listeners import OfRecords, OfSessions, OfStatements, Silence
 from .loaders import Load
 from .private import is_tested
 from .refusing import Refused
-from .saving import Change, Storing, change_of
+from .saving import Change, Storing, ToSend, change_of
 from .statements import Statement
 
 __all__ = ["Plan", "Plans"]
@@ -288,49 +288,39 @@ class Plans:
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused it; nothing is stored.
         """
-        lone = self._lone
-        try:
-            change, values = next(storing)
-            sent = None
-            if lone is not None:
-                sent = lone.send(session, change.sql, _made(change, values), returns=change.returns)
-            storing.send(sent)
-        except StopIteration as end:
-            return bool(end.value)
-        raise AssertionError("expected one statement, found two")
+        if (asked := next(storing, None)) is None:
+            return False
+        change, values = asked
+        sent, lone = None, self._lone
+        if lone is not None:
+            sent = lone.send(session, change.sql, _made(change, values), returns=change.returns)
+        return _is_stored(storing, sent)
 
-    def store_within(self, session: Any, storing: Storing) -> bool:
+    def store_within(self, session: Any, storing: Storing, asked: ToSend) -> bool:
         """The same in the session's transaction, which it may begin.
+
+        Args:
+            session: The session.
+            storing: What stores the record.
+            asked: What it said to send.
 
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused it.
         """
-        try:
-            change, values = next(storing)
-            try:
-                parameters = change.make(values())
-            except Exception:  # SQLAlchemy is to say why
-                sent = None
-            else:
-                sent = session.store_within(change.sql, parameters, returns=change.returns)
-            storing.send(sent)
-        except StopIteration as end:
-            return bool(end.value)
-        raise AssertionError("expected one statement, found two")
+        change, values = asked
+        sent = session.store_within(change.sql, _made(change, values), returns=change.returns)
+        return _is_stored(storing, sent)
 
     async def astore(self, session: Any, storing: Storing) -> bool:
-        """The same, awaited on the driver itself; False where it has to be `store`."""
-        lone = self._lone
-        try:
-            change, values = next(storing)
-            sent = None
-            if isinstance(lone, awaiting.Lone):
-                make = _made(change, values)
-                sent = await lone.asend(session, change.sql, make, returns=change.returns)
-            storing.send(sent)
-        except StopIteration as end:
-            return bool(end.value)
-        raise AssertionError("expected one statement, found two")
+        """What `store` does, awaited on the driver itself; False where it has to be `store`."""
+        if (asked := next(storing, None)) is None:
+            return False
+        change, values = asked
+        sent, lone = None, self._lone
+        if isinstance(lone, awaiting.Lone):
+            make = _made(change, values)
+            sent = await lone.asend(session, change.sql, make, returns=change.returns)
+        return _is_stored(storing, sent)
 
     def run(self, session: Any, plan: Plan, values: Values) -> list[Any] | None:
         """Read what the plan's statement finds; None where SQLAlchemy has to.
@@ -380,6 +370,15 @@ def _ready(statement: Statement, values: Values) -> tuple[str, Any] | None:
 def _made(change: Change, values: Values) -> Callable[[], Any]:
     """Makes the parameters, of values which may be defaults: not before they are surely sent."""
     return lambda: change.make(values())
+
+
+def _is_stored(storing: Storing, sent: running.Sent | None) -> bool:
+    """Tell what stores a record what became of it, and ask whether that did."""
+    try:
+        storing.send(sent)
+    except StopIteration as end:
+        return bool(end.value)
+    raise AssertionError("expected one statement, found two")
 
 
 def _keep(plans: dict[Any, Any], key: Any, plan: Any) -> None:

@@ -87,19 +87,25 @@ def changed_within(connection: Connection, sql: str, parameters: Any) -> int | N
 
 
 def stored_within(
-    connection: Connection, sql: str, parameters: Any, *, returns: bool
+    connection: Connection, sql: str, make: Callable[[], Any], *, returns: bool
 ) -> Sent | None:
     """Run a statement for one record in a transaction; None as for `within`.
 
     Args:
         connection: That of the transaction.
         sql: The statement.
-        parameters: Its parameters.
+        make: Makes its parameters; where that fails, SQLAlchemy is to say how.
         returns: Whether it returns the key that the database gave.
 
     Raises:
         sqlalchemy.exc.DBAPIError: The database refused it.
     """
+    if _usable(connection) is None:
+        return None
+    try:
+        parameters = make()
+    except Exception:
+        return None
     return _within(connection, sql, parameters, _returned if returns else _given)
 
 

@@ -8,7 +8,7 @@ SQL as a value, defaults of the server, versions, listeners.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from .steps import PLAIN
 __all__ = [
     "Change",
     "Storing",
+    "ToSend",
     "added_alone",
     "attribute_of",
     "change_of",
@@ -92,7 +93,10 @@ class Change:
         self.setting = None
 
 
-Storing = Generator[tuple[Change, Callable[[], tuple[Any, ...]]], Sent | None, bool]
+ToSend = tuple[Change, Callable[[], tuple[Any, ...]]]
+"""A statement, and what makes its values."""
+
+Storing = Generator[ToSend, Sent | None, bool]
 """What stores a record alone: it says what to send, with which values, and is told what became of
 it, None where that cannot be sent alone.  It gives whether the record is stored.
 """
@@ -299,10 +303,17 @@ def _delete(mapper: orm.Mapper[Any], _: tuple[str, ...], dialect: Dialect) -> Ch
 _CHANGES: Final = {"delete": _delete, "insert": _insert, "update": _update}
 
 
-def saved_alone(session: Any) -> Storing:
-    """Store what waits in a session, where that is one record and one statement does it."""
+def saved_alone(session: Any, records: Iterable[Any]) -> Storing:
+    """Store what waits in a session, where that is one record and one statement does it.
+
+    Args:
+        session: The session.
+        records: Those that were asked for, whose values are all known then.
+    """
     new, deleted, modified = session._new, session._deleted, session.identity_map._modified
     if len(new) + len(deleted) + len(modified) != 1:
+        return False
+    if any(each._sa_instance_state.expired_attributes for each in records):
         return False
     if new:
         return (yield from _inserted(session, next(iter(new))))

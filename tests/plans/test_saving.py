@@ -437,6 +437,69 @@ def test_a_listener_hears_of_what_a_session_writes(name: str) -> None:
     assert len(heard) == 1
 
 
+@pytest.mark.parametrize("block", [False, True], ids=["alone", "in a block"])
+@pytest.mark.parametrize("name", ["after_rollback", "pending_to_transient"])
+def test_a_listener_hears_of_what_a_session_could_not_write(name: str, *, block: bool) -> None:
+    shop = shop_at("sqlite://", plans=True)
+    heard: list[Any] = []
+    with shop.db(), shop.db.transaction() if block else nullcontext():
+        event.listen(shop.db.session, name, lambda *args: heard.append(args))
+        failing(lambda: shop.item.new(name="known"))
+        assert len(heard) == 1
+
+
+def test_a_listener_hears_of_the_next_save_of_a_transaction() -> None:
+    shop = shop_at("sqlite://", plans=True)
+    heard: list[Any] = []
+    with shop.db(), shop.db.transaction():
+        item = shop.item.new(name="one")
+        event.listen(shop.db.session, "after_flush", lambda *args: heard.append(args))
+        item.update(price=3)
+    assert len(heard) == 1
+
+
+def heard_in_a_block(shop: Shop) -> list[str]:
+    """What a session tells of its transactions, and the engine of savepoints."""
+    heard: list[str] = []
+    with shop.db(), shop.db.transaction():
+        shop.item.new(name="one")
+        session, engine = shop.db.session, shop.db.engine
+        event.listen(session, "after_transaction_create", lambda *_: heard.append("begun"))
+        event.listen(engine, "savepoint", lambda *_: heard.append("savepoint"))
+        item = shop.item.new(name="two", price=2)
+        item.update(price=shop.item.price + 1)
+        item.save()
+        item.delete()
+    return heard
+
+
+def test_what_is_no_single_statement_has_one_savepoint(postgres_url: str) -> None:
+    plain, planned = (shop_at(postgres_url, plans=plans) for plans in (False, True))
+    expected = heard_in_a_block(plain)
+    planned.begin()
+    assert heard_in_a_block(planned) == expected
+    for shop in (plain, planned):
+        shop.db.dispose()
+
+
+def test_a_default_is_called_once_where_somebody_listens_to_the_connection() -> None:
+    shop = shop_at("sqlite://", plans=True)
+    with shop.db(), shop.db.transaction():
+        first = shop.item.new(name="one")
+        event.listen(shop.db.session.connection(), "before_cursor_execute", lambda *_: None)
+        assert shop.item.new(name="two").number == first.number + 1
+
+
+@pytest.mark.parametrize("block", [False, True], ids=["alone", "in a block"])
+def test_a_saved_record_is_known_although_only_another_one_had_changed(*, block: bool) -> None:
+    shop = shop_at("sqlite://", plans=True)
+    with shop.db(), shop.db.transaction() if block else nullcontext():
+        item = shop.item.get_one(1)
+        shop.db.session.expire(item)
+        shop.db.session.add(shop.item(name="two"))
+        assert "name" not in inspect(item.save()).unloaded
+
+
 COUNTED = """
 CREATE SEQUENCE sent MINVALUE 0 START 0;
 CREATE FUNCTION count_sent() RETURNS trigger AS
