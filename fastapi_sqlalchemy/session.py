@@ -211,7 +211,8 @@ class Session(CarriedSession):
         assert self._plans is not None  # they were asked for
         if commit:
             return self._plans.store(self, storing)
-        if (asked := next(storing, None)) is None:  # before there is a savepoint for it
+        # neither a savepoint for nothing, nor a transaction in place of one that was lost
+        if self._lost or (asked := next(storing, None)) is None:
             return False
         before = self._wrote_before()
         if before and self._binds.plain.dialect.name != "sqlite":
@@ -219,7 +220,7 @@ class Session(CarriedSession):
                 stored = self._plans.store_within(self, storing, asked)
                 savepoint.release()
             return stored
-        try:  # a failed statement leaves SQLite's transaction as it was
+        try:  # a failed statement leaves SQLite's transaction as it was, or nothing of it
             return self._plans.store_within(self, storing, asked)
         except BaseException:
             with self._undoing(undo, wrote_before=before):

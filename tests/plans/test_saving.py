@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy._plans import saving
-from fastapi_sqlalchemy.exceptions import StaleRecordError
+from fastapi_sqlalchemy.exceptions import RolledBackError, StaleRecordError
 from tests.plans.both import seen_in
 
 
@@ -498,6 +498,37 @@ def test_a_saved_record_is_known_although_only_another_one_had_changed(*, block:
         shop.db.session.expire(item)
         shop.db.session.add(shop.item(name="two"))
         assert "name" not in inspect(item.save()).unloaded
+
+
+def refused_after_a_loss(shop: Shop) -> list[str]:
+    """What each save of a block raises, the first of which loses all of it."""
+    with shop.db.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER lost BEFORE INSERT ON items WHEN new.name = 'bad' BEGIN "
+            "SELECT RAISE(ROLLBACK, 'lost'); END"
+        )
+    errors: list[str] = []
+    with suppress(RolledBackError), shop.db(), shop.db.transaction():
+        held = shop.item.new(name="one")
+        for act in (
+            lambda: shop.item.new(name="bad"),
+            lambda: shop.item.new(name="two"),
+            lambda: held.update(price=3),
+            held.delete,
+        ):
+            try:
+                act()
+            except Exception as error:
+                errors.append(type(error).__name__)
+            else:
+                errors.append("none")
+    assert len(rows_of(shop)[0]) == 1
+    return errors
+
+
+def test_nothing_is_stored_after_all_was_lost() -> None:
+    plain, planned = (refused_after_a_loss(shop_at("sqlite://", plans=p)) for p in (False, True))
+    assert planned == plain
 
 
 COUNTED = """
