@@ -105,7 +105,8 @@ class Restorer:
         self._inserted += [
             (memory.state, memory.values)
             for memory in self._before
-            if memory.state.persistent and not memory.values.keys() >= set(_keys(memory.state))
+            if memory.state.persistent
+            and any(memory.values.get(key) is None for key in _keys(memory.state))
         ]
         self._before, self._waiting, self._given = [], ([], [], []), []
 

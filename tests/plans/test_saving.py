@@ -531,6 +531,17 @@ def test_nothing_is_stored_after_all_was_lost() -> None:
     assert planned == plain
 
 
+@pytest.mark.parametrize("plans", [False, True])
+def test_a_rollback_takes_back_the_key_that_stood_for_none(*, plans: bool) -> None:
+    shop = shop_at("sqlite://", plans=plans)
+    with shop.db():
+        item = shop.item(id=None, name="one")
+        with suppress(GoBack), shop.db.transaction():
+            item.save()
+            raise GoBack
+        assert (item.id, item.number) == (None, None)
+
+
 COUNTED = """
 CREATE SEQUENCE sent MINVALUE 0 START 0;
 CREATE FUNCTION count_sent() RETURNS trigger AS
