@@ -127,6 +127,17 @@ class Insertion:
         self._size = min(pages, most // len(order)) if most else pages
         self._forms: dict[int, _Form] = {}
 
+    def takes(self, states: Sequence[Any], mapper: orm.Mapper[Any]) -> bool:
+        """Whether these are of new records of the model, to which no others were added."""
+        manager, related = mapper.class_manager, self._related
+        for state in states:
+            if state is None or state.manager is not manager or state.session_id is not None:
+                return False
+            # what was added to a collection that is not loaded is noted there
+            if state.key is not None or not related.isdisjoint(state.committed_state):
+                return False
+        return True
+
     def rows_of(self, records: Sequence[dict[str, Any]]) -> _Rows | None:
         """The values of records; None where they take more than that."""
         key, related = self.key, self._related
@@ -281,7 +292,7 @@ def inserting(
         return None
     insertion: Insertion | None = plans.insertion(session, mapper)
     states = [getattr(each, "_sa_instance_state", None) for each in records]
-    if insertion is None or not _are_new(states, mapper) or len(set(states)) < len(states):
+    if insertion is None or not insertion.takes(states, mapper) or len(set(states)) < len(states):
         return None
     return partial(_inserted, session, insertion, mapper, records, states)
 
@@ -311,16 +322,6 @@ def _inserted(
     session.note_inserted(states, records)
     rows.give_defaults()
     _become_persistent(session, mapper, states, present, insertion.key, keys)
-    return True
-
-
-def _are_new(states: Sequence[Any], mapper: orm.Mapper[Any]) -> bool:
-    manager = mapper.class_manager
-    for state in states:
-        if state is None or state.manager is not manager or state.session_id is not None:
-            return False
-        if state.key is not None or "_pending_mutations" in state.__dict__:
-            return False
     return True
 
 
