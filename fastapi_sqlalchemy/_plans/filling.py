@@ -89,7 +89,8 @@ class _Making(NamedTuple):
         names = frozenset([name for name, each in _plain_of(mapper).items() if not each.set])
         listening = OfRecords.setting([manager[name] for name in names])
         others = (*listening.silence.collections, heard.parent_listeners)
-        return cls(names, others, heard.listeners)
+        distinct = {id(each): each for each in others}  # most have their class's in common
+        return cls(names, tuple(distinct.values()), heard.listeners)
 
 
 def shorten(mapper: orm.Mapper[Any], own: Callable[..., None]) -> None:
