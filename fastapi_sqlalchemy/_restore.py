@@ -154,9 +154,9 @@ class Restorer:
     def restore(self, session: orm.Session) -> None:
         """After the rollback of a flush that did not."""
         before, self._before = self._before, []
-        new_ones, self._new = self._new, []
-        for new in new_ones:
-            for state, values in zip(new.states, new.given, strict=True):
+        inserted, self._new = self._new, []
+        for rows in inserted:
+            for state, values in zip(rows.states, rows.given, strict=True):
                 if state.transient:
                     _reset(state, values)
         for state, record, values, originals, expired in before:

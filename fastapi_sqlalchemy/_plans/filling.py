@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import orm
 from sqlalchemy.orm import attributes, base, instrumentation
-from sqlalchemy.orm.mapper import _event_on_init
 
 from .listeners import OfRecords
 from .private import is_tested
@@ -84,7 +83,8 @@ class _Making(NamedTuple):
         """Of a model; what never holds where its records take more."""
         manager: Any = mapper.class_manager
         heard = manager.dispatch.init.for_modify(manager.dispatch)
-        if mapper._set_polymorphic_identity or [*heard.listeners] != [_event_on_init]:
+        known = [each.__module__ for each in heard.listeners] == [orm.Mapper.__module__]
+        if not known or mapper.polymorphic_on is not None:
             return cls(frozenset(), (True,), ())
         names = frozenset([name for name, each in _plain_of(mapper).items() if not each.set])
         listening = OfRecords.setting([manager[name] for name in names])
@@ -102,11 +102,10 @@ def shorten(mapper: orm.Mapper[Any], own: Callable[..., None]) -> None:
     """
     model: Any = mapper.class_
     manager: Any = mapper.class_manager
-    longer = manager.new_init
-    innermost = longer
+    innermost = longer = vars(model).get("__init__")
     while hasattr(innermost, "_sa_original_init"):
         innermost = innermost._sa_original_init
-    if innermost is not own or vars(model).get("__init__") is not longer or not is_tested():
+    if innermost is not own or innermost is longer or not is_tested():
         return
     registry: Any = mapper.registry
     make_state, no_value, state_name = manager._state_constructor, base.NO_VALUE, manager.STATE_ATTR

@@ -7,6 +7,7 @@ and are given the keys that it returns: what the unit of work would send, with t
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -19,6 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_sqlalchemy._names import is_sql
 
+from .arrays import Arrays
 from .listeners import OfRecords
 from .refusing import Refused
 from .running import inserted_within, within
@@ -94,7 +96,7 @@ class Insertion:
     """
 
     __slots__ = (
-        *("_columns", "_compiled", "_forms", "_related", "_size", "_together"),
+        *("_arrays", "_columns", "_compiled", "_forms", "_pages", "_related", "_size", "_together"),
         *("key", "watchers"),
     )
 
@@ -123,9 +125,11 @@ class Insertion:
         self._columns = [_column(mapper, others[key], compiled, name) for name, key in order]
         self._together = compiled._insertmanyvalues is not None
         most = dialect.insertmanyvalues_max_parameters
-        pages: int = dialect.insertmanyvalues_page_size
-        self._size = min(pages, most // len(order)) if most else pages
+        self._pages: int = dialect.insertmanyvalues_page_size
+        self._size = min(self._pages, most // len(order)) if most else self._pages
         self._forms: dict[int, _Form] = {}
+        sent = [others[key] for _, key in order]
+        self._arrays = Arrays.of(table, sent, dialect) if self._together else None
 
     def takes(self, states: Sequence[Any], mapper: orm.Mapper[Any]) -> bool:
         """Whether these are of new records of the model, to which no others were added."""
@@ -187,15 +191,21 @@ class Insertion:
         if not self._together:
             return inserted_within(connection, self._compiled.string, zip(*columns, strict=True))
         keys: list[Any] = []
-        for start in range(0, len(columns[0]), self._size):
-            some = [values[start : start + self._size] for values in columns]
-            sql, parameters = self._ready(some)
+        for sql, parameters in self._statements(columns):
             answer = within(connection, sql, parameters, describe=False)
             if answer is None:
                 return None
             # as SQLAlchemy has it, a key that counts up tells the order
             keys += [row[0] for row in sorted(answer.rows, key=itemgetter(-1))]
         return keys
+
+    def _statements(self, columns: Sequence[list[Any]]) -> Iterator[tuple[str, Any]]:
+        """What is sent for rows, each with as many of them as it takes."""
+        for some in _pages(columns, self._pages):
+            if self._arrays is not None and (ready := self._arrays.ready(some)) is not None:
+                yield ready
+            else:
+                yield from map(self._ready, _pages(some, self._size))
 
     def _ready(self, columns: Sequence[list[Any]]) -> tuple[str, Any]:
         """The SQL for so many rows, and the parameters of a cursor."""
@@ -219,9 +229,11 @@ class Insertion:
             dict(zip(names, row, strict=True))
             for row in zip(*[iter(places)] * len(names), strict=True)
         ]
+        escaped = compiled.escaped_bind_names
+        sent = [{escaped.get(name, name): place for name, place in row.items()} for row in rows]
         [batch] = compiled._deliver_insertmanyvalues_batches(
             compiled.string,
-            [tuple(row.values()) for row in rows] if compiled.positional else rows,
+            [tuple(row.values()) for row in rows] if compiled.positional else sent,
             rows,
             None,
             batch_size=number,
@@ -232,6 +244,15 @@ class Insertion:
             return _Form(batch.replaced_statement, None)
         by_place = {place: name for name, place in batch.replaced_parameters.items()}
         return _Form(batch.replaced_statement, [by_place[place] for place in places])
+
+
+def _pages(columns: Sequence[list[Any]], size: int) -> Iterator[Sequence[list[Any]]]:
+    """So many rows after the other."""
+    if len(columns[0]) <= size:
+        yield columns
+        return
+    for start in range(0, len(columns[0]), size):
+        yield [values[start : start + size] for values in columns]
 
 
 def _compiled(table: Any, names: list[str], dialect: Dialect) -> SQLCompiler:
@@ -344,7 +365,7 @@ def _become_persistent(
         session._register_persistent(set(states))  # which warns of it
         return
     known._dict.update(held)
-    reference = known._wr
+    reference = weakref.ref(known)
     for state, own, identity in zip(states, present, identities, strict=True):
         state.key, state._instance_dict = identity, reference
         state._orphaned_outside_of_session = False
