@@ -16,8 +16,7 @@ from functools import partial
 from types import NoneType
 from typing import Any, Final
 
-from sqlalchemy import Dialect, String, bindparam, func, select, types
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, Dialect, String, bindparam, func, select, types
 
 __all__ = ["Arrays"]
 
