@@ -76,6 +76,14 @@ class Home(ABC):
         """The same for the application's own function, which may call back through anyio."""
         return await self.arun(call, *args, **kwargs)
 
+    @abstractmethod
+    def at_once(self, call: Callable[[], bool]) -> bool:
+        """Run what asks the database nothing on the event loop, unless another call runs.
+
+        Returns:
+            What it returns, or False where it was not run.
+        """
+
     def finish(self, call: Callable[[], R]) -> R:
         """Run the call that cleans up, wherever this is."""
         return self.run(call)
@@ -174,6 +182,17 @@ class ThreadHome(Home):
             await self._abandon(attempt)
             raise
 
+    @override
+    def at_once(self, call: Callable[[], bool]) -> bool:
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._owner = get_ident()
+        try:
+            return call()
+        finally:
+            self._owner = None
+            self._lock.release()
+
     def _holds(self) -> bool:
         """Whether it may hold a connection: who does never queues behind those who wait for one."""
         return self.tenant is not None and self.tenant.in_transaction()
@@ -270,6 +289,10 @@ class LoopHome(Home):
     async def gently(self, operation: Coroutine[Any, Any, R]) -> R:
         """Await an operation on this loop that ends up in `run`, or comes from there."""
         return await Gently(operation, first=partial(self._stop, asyncio.current_task()))
+
+    @override
+    def at_once(self, call: Callable[[], bool]) -> bool:
+        return self.is_here() and not self._lock.locked() and call()
 
     def is_here(self) -> bool:
         """Whether this code runs on the loop."""

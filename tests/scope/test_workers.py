@@ -16,7 +16,7 @@ import anyio
 import pytest
 from sqlalchemy import text
 
-from fastapi_sqlalchemy import _workers
+from fastapi_sqlalchemy import _home, _workers
 from fastapi_sqlalchemy._home import ThreadHome
 from fastapi_sqlalchemy._workers import run_in_worker
 from tests.faults.served import SLOW, until
@@ -308,6 +308,50 @@ class Crowd:
         await asyncio.to_thread(until, lambda: self.inside, lambda inside: inside >= number)
 
 
+async def nothing() -> None:
+    pass
+
+
+async def read() -> None:
+    assert await Item.aget(1) is not None
+
+
+async def write() -> None:
+    await Item.anew(name="cap")
+
+
+async def read_twice() -> None:
+    await read()
+    await Item.query.acount()
+
+
+async def transact() -> None:
+    async with db.transaction():
+        await write()
+
+
+@pytest.mark.parametrize(
+    ("work", "calls"), [(nothing, 0), (read, 1), (write, 1), (read_twice, 2), (transact, 2)]
+)
+async def test_only_what_asks_the_database_takes_a_thread(
+    sqlite_file_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    work: Callable[[], Awaitable[None]],
+    calls: int,
+) -> None:
+    open_shop(sqlite_file_url, "pen")
+    taken: list[object] = []
+
+    async def counting(call: Callable[[], Any], **options: Any) -> Any:
+        taken.append(call)
+        return await run_in_worker(call, **options)
+
+    monkeypatch.setattr(_home, "run_in_worker", counting)
+    async with db():
+        await work()
+    assert len(taken) == calls
+
+
 async def test_so_many_calls_run_at_once_as_anyio_lends_threads() -> None:
     crowd = Crowd()
     calls = [asyncio.create_task(ThreadHome("allow").arun(crowd.call)) for _ in range(100)]
@@ -465,6 +509,7 @@ def forever():
     threading.Event().wait()
 
 async def main(how):
+    asyncio.get_running_loop().slow_callback_duration = 60
     async with db():
         await Item.anew(name="pen")
         assert await Item.query.acount() == 1
