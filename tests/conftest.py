@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -36,6 +37,9 @@ def _worker_input(config: pytest.Config) -> dict[str, Any] | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # a shell has what it runs in the background ignore interrupts, and so all that this starts
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # the same tests without plans, which have to make no difference: `TEST_PLANS=off pytest`
     if os.environ.get("TEST_PLANS") == "off":
         private.TESTED = frozenset()

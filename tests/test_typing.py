@@ -2,7 +2,9 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,13 @@ from tests.documents import blocks
 from tests.features import Line, differences, groups, page_with, table
 
 
-@pytest.mark.parametrize("checker", AVAILABLE)
+def _but_slow_by_mypy(checkers: Iterable[str]) -> list[Any]:
+    """With the plugin mypy says the same and more, and it is the slowest of them."""
+    slow = pytest.mark.slow
+    return [pytest.param(each, marks=slow) if each == "mypy" else each for each in checkers]
+
+
+@pytest.mark.parametrize("checker", _but_slow_by_mypy(AVAILABLE))
 def test_a_checker_holds_every_type_and_refuses_every_mistake(checker: str, tmp_path: Path) -> None:
     found = differences(checker, tmp_path)
     assert not found, "\n".join(found)
@@ -65,7 +73,7 @@ User.query.limit(1)  # type: ignore[arg-type] # line 10, for mypy
 """
 
 
-@pytest.mark.parametrize("checker", NATIVE)
+@pytest.mark.parametrize("checker", _but_slow_by_mypy(NATIVE))
 def test_a_wrong_type_an_unmarked_mistake_and_a_needless_mark_are_told(
     checker: str, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ class _Psycopg(_Driver):
         cursor = connection.driver_connection.cursor()
         await cursor.execute(sql, parameters)
         rows = await cursor.fetchall()
-        answer = Answer(rows, cursor.description if describe else None)
+        answer = rows, cursor.description if describe else None
         await cursor.close()
         return answer
 
@@ -72,7 +72,7 @@ class _Psycopg(_Driver):
         cursor = connection.driver_connection.cursor()
         await cursor.execute(sql, parameters)
         row = await cursor.fetchone() if returns else None
-        sent = Sent(cursor.rowcount, None if row is None else row[0])
+        sent = cursor.rowcount, None if row is None else row[0]
         await cursor.close()
         return sent
 
@@ -97,8 +97,8 @@ class _Asyncpg(_Driver):
         prepared, columns = await connection._prepare(sql, dialect._invalidate_schema_cache_asof)
         rows = await prepared.fetch(*parameters)
         if not describe:
-            return Answer(rows, None)
-        return Answer(rows, [(each.name, each.type.oid, *(None,) * 5) for each in columns])
+            return rows, None
+        return rows, [(each.name, each.type.oid, *(None,) * 5) for each in columns]
 
     @override
     async def send(
@@ -108,7 +108,7 @@ class _Asyncpg(_Driver):
         rows = await prepared.fetch(*parameters)
         counted = _COUNTED.match(prepared.get_statusmsg() or "")
         key = rows[0][0] if returns and rows else None
-        return Sent(-1 if counted is None else int(counted[1]), key)
+        return -1 if counted is None else int(counted[1]), key
 
 
 _DRIVERS: Final[dict[str, _Driver]] = {"asyncpg": _Asyncpg(), "psycopg": _Psycopg()}

@@ -283,15 +283,16 @@ class Branch:
         answer = session._plans.ask(session, self._statement, lambda: (keys,), describe=describe)
         if answer is None:
             raise Refused("SQLAlchemy has to ask")
+        rows, description = answer
         if (load := self._load) is None:
-            load = self._load = self._new_load(answer.description or ())
-        records = load(answer.rows, session)
-        if len(records) != len(answer.rows):
+            load = self._load = self._new_load(description or ())
+        records = load(rows, session)
+        if len(records) != len(rows):
             raise Refused("a record came twice")
         reached += records
         process = self._process
         found: dict[Any, list[Any]] = defaultdict(list)
-        for row, record in zip(answer.rows, records, strict=True):
+        for row, record in zip(rows, records, strict=True):
             found[row[0] if process is None else process(row[0])].append(record)
         return found
 

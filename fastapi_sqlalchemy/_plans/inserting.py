@@ -168,7 +168,7 @@ class Insertion:
             if answer is None:
                 return None
             # as SQLAlchemy has it, a key that counts up tells the order
-            keys += [row[0] for row in sorted(answer.rows, key=itemgetter(-1))]
+            keys += [row[0] for row in sorted(answer[0], key=itemgetter(-1))]
         return keys
 
     def _ready(self, values: Sequence[Any]) -> tuple[str, Any]:

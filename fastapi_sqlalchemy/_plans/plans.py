@@ -94,12 +94,13 @@ class Plan:
 
     def read(self, answer: running.Answer, session: Any) -> list[Any] | None:
         """What the rows are; None where they are not those that the statement should have."""
+        rows, description = answer
         if (load := self.load) is None:
             try:
-                load = self.load = self._make_load(answer.description or ())
+                load = self.load = self._make_load(description or ())
             except Refused:
                 return None
-        found = load(answer.rows, session)
+        found = load(rows, session)
         try:
             follow(session, self.branches, found)
         except Refused:
@@ -242,7 +243,7 @@ class Plans:
             return None
         sql, parameters = ready
         sent = self._lone.send(session, sql, lambda: parameters, returns=False)
-        return None if sent is None else sent.rows
+        return None if sent is None else sent[0]
 
     def change_within(self, session: Any, plan: Plan, values: Values) -> int | None:
         """The same in the session's transaction.
@@ -322,9 +323,11 @@ class Plans:
             return None
         load = plan.load
         answer = self.ask(session, plan.statement, values, describe=load is None)
-        if answer is None or load is None or plan.branches:
-            return None if answer is None else plan.read(answer, session)
-        return load(answer.rows, session)
+        if answer is None:
+            return None
+        if load is None or plan.branches:
+            return plan.read(answer, session)
+        return load(answer[0], session)
 
     def ask(
         self, session: Any, statement: Statement, values: Values, *, describe: bool
@@ -334,14 +337,15 @@ class Plans:
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused it.
         """
-        if not session.is_clean():
+        if session._new or session._deleted or session.identity_map._modified:
             session._autoflush()  # a value may be the key of a record that is stored by that
-        if (ready := _ready(statement, values)) is None:
+        try:
+            sql, parameters = statement.ready(values())
+        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
             return None
-        sql, parameters = ready
         answer = None
-        if self._lone is not None and session.reads_alone:
-            answer = self._lone.run(session, sql, parameters, describe=describe)
+        if (lone := self._lone) is not None and session.reads_alone:
+            answer = lone.run(session, sql, parameters, describe=describe)
         if answer is None:
             answer = session.ask_within(sql, parameters, describe=describe)
         return answer

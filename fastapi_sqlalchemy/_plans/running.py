@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Engine, Pool, QueuePool
 from sqlalchemy.pool.base import _ConnectionFairy as Fairy
@@ -42,22 +42,12 @@ OPTIONS: Final = frozenset(
 """Execution options that change nothing about a statement."""
 
 
-class Answer(NamedTuple):
-    """What the driver gave."""
+# a named tuple takes as long to make as three calls
+Answer = tuple[Sequence[Any], Sequence[Any] | None]
+"""What the driver gave: the rows, and the description of the columns where it was asked for."""
 
-    rows: Sequence[Any]
-    description: Sequence[Any] | None
-    """Of the columns, where it was asked for."""
-
-
-class Sent(NamedTuple):
-    """What became of a change."""
-
-    rows: int
-    """How many it found."""
-
-    key: Any
-    """What the database gave a new row, where it did."""
+Sent = tuple[int, Any]
+"""What became of a change: how many rows it found, and the key of a new one, where one was given."""
 
 
 def is_known(pool: Pool) -> bool:
@@ -153,11 +143,11 @@ def _usable(connection: Connection) -> Any:
 
 
 def _described(cursor: Any) -> Answer:
-    return Answer(cursor.fetchall(), cursor.description)
+    return cursor.fetchall(), cursor.description
 
 
 def _fetched(cursor: Any) -> Answer:
-    return Answer(cursor.fetchall(), None)
+    return cursor.fetchall(), None
 
 
 def _counted(cursor: Any) -> int:
@@ -199,7 +189,7 @@ class Lone:
             cursor = record.dbapi_connection.cursor()
             cursor.execute(sql, parameters)
             sent = ""
-            answer = Answer(cursor.fetchall(), cursor.description if describe else None)
+            answer = cursor.fetchall(), cursor.description if describe else None
             cursor.close()
         except BaseException as error:
             fail(session.get_bind(), self._pool, record, error, sent, parameters, cursor)
@@ -230,7 +220,7 @@ class Lone:
             cursor = connection.cursor()
             cursor.execute(sql, parameters)
             row = cursor.fetchone() if returns else (getattr(cursor, "lastrowid", None),)
-            answer = Sent(cursor.rowcount, None if row is None else row[0])
+            answer = cursor.rowcount, None if row is None else row[0]
             cursor.close()
             sent = ""
             self._pool._dialect.do_commit(connection)

@@ -374,7 +374,8 @@ def _inserted(session: Any, state: Any) -> Storing:
     if (sent := (yield change, make)) is None:
         return False
     # whatever it says of rows, it was sent, and a trigger may have put the row elsewhere
-    if change.key is not None and sent.key is None:
+    _, generated = sent
+    if change.key is not None and generated is None:
         raise orm.exc.FlushError(
             f"expected the INSERT of a {state.class_.__name__} to give its key, found none: "
             "a trigger may have kept the row out"
@@ -382,7 +383,7 @@ def _inserted(session: Any, state: Any) -> Storing:
     for name, number in change.defaults.items():
         present[name] = values[number]
     if change.key is not None:
-        present[change.key] = sent.key
+        present[change.key] = generated
     _become_persistent(session, state, tuple([present[name] for name in change.identity]))
     return True
 
@@ -433,9 +434,9 @@ def _sent(session: Any, verb: str, state: Any, names: tuple[str, ...]) -> Storin
 
 def _done(change: Change, values: Mapping[str, Any], state: Any) -> Storing:
     sent = yield change, partial(change.values, values, state.key[1])
-    if sent is None or sent.rows not in (0, 1):
+    if sent is None or sent[0] not in (0, 1):
         return False
-    if sent.rows == 0:
+    if sent[0] == 0:
         change.missed(state.mapper)
     return True
 

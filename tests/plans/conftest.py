@@ -1,5 +1,6 @@
 """The models of `tests.blog`, with two users, where plans are used."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -26,3 +27,10 @@ def db(request: pytest.FixtureRequest) -> Iterator[SQLAlchemy]:
 def _plans(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests are about plans, also in a run of all others without them."""
     monkeypatch.setattr(private, "TESTED", frozenset({(2, 1)}))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frozen() -> None:
+    """Many tests collect garbage: theirs, not what all the tests before them left."""
+    gc.collect()
+    gc.freeze()

@@ -168,7 +168,10 @@ asyncio.run(start())
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite_file_url", "postgres_url", "mysql_url"])
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite_file_url", "postgres_url", pytest.param("mysql_url", marks=pytest.mark.slow)],
+)
 def test_processes_that_start_at_once_do_not_fail_on_each_other(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
