@@ -42,9 +42,7 @@ def lending() -> Iterator[None]:
     """Count for no worker thread while this one waits for a connection."""
     try:
         _lend(1)
-    except (
-        RuntimeError
-    ):  # neither a worker thread of anyio's nor one of ours: there is nobody to lend to
+    except RuntimeError:  # no worker thread, of anyio's or ours: there is nobody to lend to
         yield
         return
     try:
