@@ -7,12 +7,14 @@ whatever else the machine does meets all of them.  Nobody is timed before its re
 from __future__ import annotations
 
 import json
+import os
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -197,8 +199,15 @@ def measure(
         for result in results:
             if result.absent is not None:
                 progress(f"{result.entry.name}: {result.absent}")
-            else:
-                check(result, running[result.entry.name], tasks, progress)
+        # nothing is timed yet, so they may be at work together
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            checks = [
+                pool.submit(check, result, running[result.entry.name], tasks, progress)
+                for result in results
+                if result.entry.name in running
+            ]
+            for each in checks:
+                each.result()
         for task in tasks:
             ready = {r.entry.name: r for r in results if r.entry.name in running}
             able = {name: running[name] for name, r in ready.items() if task.name not in r.notes}
@@ -221,7 +230,9 @@ def _rounds(task: Task, able: dict[str, WorkerProcess], *, quick: bool) -> dict[
         order.shuffle(names)
         for name in names:
             first = (number + warm) * calls
-            found = able[name].ask(do="time", task=task.name, calls=calls, first=first)
+            found = able[name].ask(
+                do="time", task=task.name, calls=calls, first=first, clean=number < 1 or not quick
+            )
             if "seconds" not in found:
                 raise WorkerError(f"{name}: {task.name}: {_reason(found)}")
             if number >= 0:

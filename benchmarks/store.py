@@ -17,12 +17,12 @@ from typing import Any, Protocol
 from sqlalchemy import URL, make_url
 from typing_extensions import override
 
-from benchmarks.tasks import AUTHORS, POSTS_EACH, SPARE, USERS, title, values
+from benchmarks.tasks import AUTHORS, COLUMNS, POSTS_EACH, SPARE, USERS, title, values
 
 SHARED_MEMORY = Path("/dev/shm")
 
-INSERT = "INSERT INTO bench_users (id, name, email, age, bio) VALUES (?, ?, ?, ?, ?)"
-COLUMNS = "id, name, email, age, bio"
+NAMES = ", ".join(COLUMNS)
+INSERT = f"INSERT INTO bench_users ({NAMES}) VALUES (?, ?, ?, ?, ?, ?)"
 
 TABLES = """
     CREATE TABLE bench_users (
@@ -30,9 +30,11 @@ TABLES = """
         name VARCHAR(100) NOT NULL,
         email VARCHAR(200) NOT NULL,
         age INTEGER NOT NULL,
-        bio TEXT
+        bio TEXT,
+        team INTEGER NOT NULL
     );
     CREATE INDEX bench_users_email ON bench_users (email);
+    CREATE INDEX bench_users_team ON bench_users (team);
     CREATE TABLE bench_posts (
         id {key},
         user_id INTEGER NOT NULL REFERENCES bench_users (id) ON DELETE CASCADE,
@@ -76,11 +78,11 @@ class Store:
     _connection: _Connection
 
     def users(self) -> list[tuple[Any, ...]]:
-        sql = f"SELECT {COLUMNS} FROM bench_users ORDER BY id"
+        sql = f"SELECT {NAMES} FROM bench_users ORDER BY id"
         return [tuple(row) for row in self._connection.execute(sql).fetchall()]
 
     def user(self, key: int) -> tuple[Any, ...] | None:
-        sql = f"SELECT {COLUMNS} FROM bench_users WHERE id = {int(key)}"
+        sql = f"SELECT {NAMES} FROM bench_users WHERE id = {int(key)}"
         row = self._connection.execute(sql).fetchone()
         return None if row is None else tuple(row)
 

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 Mode = Literal["sync", "async"]
 Values = Mapping[str, Any]
 
+COLUMNS = ("id", "name", "email", "age", "bio", "team")
 USERS = 1000
+TEAMS, TEAM = 50, 20
+"""How many teams the users are in, and how many are in each."""
 AUTHORS, POSTS_EACH = 100, 10
 MANY, BULK = 1000, 10_000
 PAGE = 20
 SPAN = 10
-"""How many rows an update by filter finds."""
+"""How many rows an update by a range finds."""
 SPARE = 1_000_001
 """The first key of users that are there to be deleted."""
 
@@ -39,6 +42,7 @@ class User(Protocol):
     email: Any
     age: Any
     bio: Any
+    team: Any
 
 
 class Contestant(Protocol):
@@ -53,16 +57,19 @@ class Contestant(Protocol):
     def bulk_insert(self, rows: Sequence[Values]) -> None: ...
     def get(self, key: int) -> Any: ...
     def first(self, email: str) -> Any: ...
-    def some(self, after: int) -> Sequence[Any]: ...
+    def some(self, team: int) -> Sequence[Any]: ...
+    def some_range(self, after: int) -> Sequence[Any]: ...
     def many(self, after: int) -> Sequence[Any]: ...
     def read(self, after: int) -> int: ...
     def dicts(self, after: int) -> Sequence[Values]: ...
     def tuples(self, after: int) -> Sequence[Sequence[Any]]: ...
     def modify(self, change: tuple[int, int]) -> None: ...
     def update_where(self, change: tuple[int, int]) -> int | None: ...
+    def update_range(self, change: tuple[int, int]) -> int | None: ...
     def delete(self, key: int) -> None: ...
     def eager(self, authors: int) -> int: ...
-    def count(self, after: int) -> int: ...
+    def count(self, team: int) -> int: ...
+    def count_range(self, after: int) -> int: ...
     def exists(self, email: str) -> bool: ...
     def page(self, number: int) -> tuple[Sequence[Any], int]: ...
 
@@ -79,16 +86,19 @@ class AsyncContestant(Protocol):
     async def bulk_insert(self, rows: Sequence[Values]) -> None: ...
     async def get(self, key: int) -> Any: ...
     async def first(self, email: str) -> Any: ...
-    async def some(self, after: int) -> Sequence[Any]: ...
+    async def some(self, team: int) -> Sequence[Any]: ...
+    async def some_range(self, after: int) -> Sequence[Any]: ...
     async def many(self, after: int) -> Sequence[Any]: ...
     async def read(self, after: int) -> int: ...
     async def dicts(self, after: int) -> Sequence[Values]: ...
     async def tuples(self, after: int) -> Sequence[Sequence[Any]]: ...
     async def modify(self, change: tuple[int, int]) -> None: ...
     async def update_where(self, change: tuple[int, int]) -> int | None: ...
+    async def update_range(self, change: tuple[int, int]) -> int | None: ...
     async def delete(self, key: int) -> None: ...
     async def eager(self, authors: int) -> int: ...
-    async def count(self, after: int) -> int: ...
+    async def count(self, team: int) -> int: ...
+    async def count_range(self, after: int) -> int: ...
     async def exists(self, email: str) -> bool: ...
     async def page(self, number: int) -> tuple[Sequence[Any], int]: ...
 
@@ -100,6 +110,7 @@ def values(number: int) -> dict[str, Any]:
         "email": f"user{number}@example.com",
         "age": 18 + number % 60,
         "bio": None if number % 4 == 0 else f"Writes about subject {number} and a few others.",
+        "team": 1 + (number - 1) // TEAM % TEAMS,
     }
 
 
@@ -111,7 +122,7 @@ def read_all(users: Iterable[Any]) -> int:
     """Read every attribute; the same loop for everybody."""
     total = 0
     for user in users:
-        total += user.id + len(user.name) + len(user.email) + user.age
+        total += user.id + len(user.name) + len(user.email) + user.age + user.team
         if user.bio is not None:
             total += len(user.bio)
     return total
@@ -128,7 +139,7 @@ def _expect(found: object, expected: object) -> None:
 
 
 def _as_values(user: Any) -> dict[str, Any]:
-    return {name: getattr(user, name) for name in ("id", "name", "email", "age", "bio")}
+    return {name: getattr(user, name) for name in COLUMNS}
 
 
 def _seeded(number: int) -> dict[str, Any]:
@@ -141,9 +152,10 @@ Check = Callable[[Any, Any, "Store"], None]
 def _inserted(found: Any, argument: Any, store: Store) -> None:
     rows, users = ([argument], [found]) if isinstance(argument, Mapping) else (argument, found)
     _expect(len(users), len(rows))
+    stored = {user[0]: user for user in store.users()}
     for user, row in zip(users, rows, strict=True):
-        _expect(store.user(user.id), (user.id, *row.values()))
-    _expect(store.count(), USERS + len(rows))
+        _expect(stored.get(user.id), (user.id, *row.values()))
+    _expect(len(stored), USERS + len(rows))
 
 
 def _bulk(_: Any, rows: Any, store: Store) -> None:
@@ -157,10 +169,20 @@ def _one(found: Any, argument: Any, _: Store) -> None:
     _expect(_as_values(found), _seeded(number))
 
 
-def _list(size: int) -> Check:
-    def check(found: Any, after: int, _: Store) -> None:
-        expected = [_seeded(number) for number in range(after + 1, after + 1 + size)]
-        _expect([_as_values(user) for user in found], expected)
+Keys = Callable[[int], Sequence[int]]
+
+
+def _team(number: int) -> Sequence[int]:
+    return range((number - 1) * TEAM + 1, number * TEAM + 1)
+
+
+def _span(size: int) -> Keys:
+    return lambda after: range(after + 1, after + 1 + size)
+
+
+def _list(keys: Keys) -> Check:
+    def check(found: Any, argument: int, _: Store) -> None:
+        _expect([_as_values(user) for user in found], [_seeded(key) for key in keys(argument)])
 
     return check
 
@@ -189,13 +211,17 @@ def _changed(found: Any, change: tuple[int, int], store: Store) -> None:
     _only(store, [change[0]], change[1])
 
 
-def _changed_span(found: Any, change: tuple[int, int], store: Store) -> None:
-    if found is not None:  # not every library tells how many there were
-        _expect(found, SPAN)
-    _only(store, [change[0] + each for each in range(1, SPAN + 1)], change[1])
+def _changed_all(keys: Keys) -> Check:
+    def check(found: Any, change: tuple[int, int], store: Store) -> None:
+        changed = keys(change[0])
+        if found is not None:  # not every library tells how many there were
+            _expect(found, len(changed))
+        _only(store, changed, change[1])
+
+    return check
 
 
-def _only(store: Store, keys: list[int], age: int) -> None:
+def _only(store: Store, keys: Sequence[int], age: int) -> None:
     for key in keys:
         _expect(store.user(key), tuple((_seeded(key) | {"age": age}).values()))
     ages = [user[3] for user in store.users() if user[0] not in keys]
@@ -219,7 +245,7 @@ def _same(expected: object) -> Check:
 def _paged(found: Any, number: int, store: Store) -> None:
     users, total = found
     _expect(total, USERS)
-    _list(PAGE)(list(users), (number - 1) * PAGE, store)
+    _list(_span(PAGE))(list(users), (number - 1) * PAGE, store)
 
 
 @dataclass(frozen=True)
@@ -246,6 +272,10 @@ def _key(call: int) -> int:
     return 1 + call * 37 % USERS  # no two calls in a row touch one page of the table
 
 
+def _team_of(call: int) -> int:
+    return 1 + call * 37 % TEAMS
+
+
 def _new_rows(size: int) -> Callable[[int], list[dict[str, Any]]]:
     return lambda call: [values(10_000_000 + call * size + each) for each in range(size)]
 
@@ -269,8 +299,15 @@ TASKS = (
     Task("bulk_insert", "bulk insert 10 000", 1, _new_rows(BULK), _bulk, restore=True, slow=True),
     Task("get", "get by key", 100, _key, _one),
     Task("first", "first by an indexed column", 100, lambda n: values(_key(n))["email"], _one),
-    Task("some", "20 records", 50, lambda n: _key(n) * 9 // 10, _list(PAGE)),
-    Task("many", "1000 records", 3, _everything, _list(USERS)),
+    Task("some", "20 records", 50, _team_of, _list(_team)),
+    Task(
+        "some_range",
+        "20 records by a range",
+        50,
+        lambda n: _key(n) * 9 // 10,
+        _list(_span(PAGE)),
+    ),
+    Task("many", "1000 records", 3, _everything, _list(_span(USERS))),
     Task("read", "1000 records, every attribute", 3, _everything, _read),
     Task("dicts", "1000 dicts", 3, _everything, _dicts),
     Task("tuples", "1000 tuples of 3", 3, _everything, _tuples),
@@ -281,13 +318,22 @@ TASKS = (
         "update_where",
         "update by filter",
         50,
+        lambda n: (_team_of(n), 100 + n),
+        _changed_all(_team),
+        restore=True,
+    ),
+    Task(
+        "update_range",
+        "update by a range",
+        50,
         lambda n: (_key(n) * 9 // 10, 100 + n),
-        _changed_span,
+        _changed_all(_span(SPAN)),
         restore=True,
     ),
     Task("delete", "load and delete", 50, lambda n: SPARE + n, _deleted, restore=True, spare=True),
     Task("eager", "100 records with 10 each, eager", 2, lambda _: AUTHORS, _posts),
-    Task("count", "count", 100, _everything, _same(USERS)),
+    Task("count", "count", 100, _team_of, _same(TEAM)),
+    Task("count_range", "count by a range", 100, _everything, _same(USERS)),
     Task("exists", "exists", 100, lambda n: values(_key(n))["email"], _same(expected=True)),
     Task("page", "page of 20 with total", 50, lambda n: 1 + n % (USERS // PAGE), _paged),
 )

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from ._cleanup import never_hiding
 from ._deletion import WITH_DELETED, expire_partial, is_deleted
-from ._plans.running import Answer, changed_within, within
+from ._plans.running import Answer, Sent, changed_within, stored_within, within
 from ._stale import typed
 from ._strict import LOADING, refuse_lazy_load
 from ._types import R
@@ -160,6 +160,11 @@ class CarriedSession(UnitOfWork):
         with self._releasing_after_errors():
             return self._write_through(self._changed_within, sql, parameters)
 
+    def store_within(self, sql: str, parameters: Any, *, returns: bool) -> Sent | None:
+        """The same of one that stores a record."""
+        with self._releasing_after_errors():
+            return self._write_through(self._stored_within, sql, parameters, returns=returns)
+
     def insert_within(self, insert: Callable[[Connection], list[Any] | None]) -> list[Any] | None:
         """Have rows inserted over the connection of the transaction, which it may begin."""
         with self._releasing_after_errors():
@@ -169,6 +174,10 @@ class CarriedSession(UnitOfWork):
         self, insert: Callable[[Connection], list[Any] | None]
     ) -> list[Any] | None:
         return insert(self._connection_for_bind(self.get_bind()))
+
+    def _stored_within(self, sql: str, parameters: Any, *, returns: bool) -> Sent | None:
+        connection = self._connection_for_bind(self.get_bind())
+        return stored_within(connection, sql, parameters, returns=returns)
 
     def _changed_within(self, sql: str, parameters: Any) -> int | None:
         connection = self._connection_for_bind(self.get_bind())

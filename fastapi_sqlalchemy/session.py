@@ -105,7 +105,7 @@ class Session(CarriedSession):
         commit = self.commits_at_once if operation.commit is None else operation.commit
         if not commit or self.within_flush or self._plans is None:
             return False
-        if (storing := self._storing(operation)) is not None:
+        if (storing := self._storing(operation, commit=True)) is not None:
             return await self._plans.astore(self, storing)
         return self._has_only_set(operation) and await self._asave_alone(operation.undo)
 
@@ -169,10 +169,9 @@ class Session(CarriedSession):
             commit = self.commits_at_once
         elif commit:
             self._refuse_within_a_block("commit=True")
-        if commit and (storing := self._storing(operation)) is not None:
-            assert self._plans is not None  # that of a free session
-            if self._plans.store(self, storing):
-                return cast(R, operation.result)
+        storing = self._storing(operation, commit=commit)
+        if storing is not None and self._store(storing, commit=commit, undo=operation.undo):
+            return cast(R, operation.result)
         if not self.is_clean():
             self._restorer.note_waiting(self, operation.records)
         for record in operation.records:
@@ -184,7 +183,7 @@ class Session(CarriedSession):
         except BaseException:
             self._restorer.put_back(self)
             raise
-        if commit and self._save_alone(operation.undo):
+        if self._save_waiting(commit=commit, undo=operation.undo):
             return result
         with self._undoing(operation.undo) as savepoint:
             self.flush()
@@ -196,29 +195,50 @@ class Session(CarriedSession):
             self._read(Read(lambda _: load_expired_of(self, *operation.records)))
         return result
 
-    def _storing(self, operation: Write[Any]) -> Storing | None:
-        """What does all of it by one statement, where that may be a transaction."""
-        return operation.alone(self) if operation.alone is not None and self._is_free() else None
-
-    def _is_free(self) -> bool:
-        """Whether one statement may be a transaction, and the session has nothing else to do."""
-        if self._plans is None or self._transaction is not None or not self.is_clean():
-            return False
+    def _storing(self, operation: Write[Any], *, commit: bool) -> Storing | None:
+        """What does all of it by one statement, where the session has nothing else to do."""
+        if operation.alone is None or self._plans is None or not self.is_clean():
+            return None
+        if commit and (self._transaction is not None or not self.sends_alone):
+            return None
         restorer: Restorer | None = vars(self).get("_restorer")  # most sessions never have one
-        return self.sends_alone and (restorer is None or not restorer.sets_aside())
+        if restorer is not None and restorer.sets_aside():
+            return None
+        return operation.alone(self)
 
-    def _save_alone(self, undo: Callable[[], None] | None) -> bool:
-        """Store what waits by one statement in autocommit, where that is all that it takes."""
-        if self._plans is None or not self.sends_alone:
-            return False
-        try:
-            saved = self._plans.store(self, saved_alone(self))
+    def _store(self, storing: Storing, *, commit: bool, undo: Callable[[], None] | None) -> bool:
+        """Store a record by one statement, as a transaction or in that of the session."""
+        assert self._plans is not None  # they were asked for
+        if commit:
+            return self._plans.store(self, storing)
+        before = self._wrote_before()
+        if before and self._binds.plain.dialect.name != "sqlite":
+            with self._undoing(undo) as savepoint:
+                stored = self._plans.store_within(self, storing)
+                savepoint.release()
+            return stored
+        try:  # a failed statement leaves SQLite's transaction as it was
+            return self._plans.store_within(self, storing)
         except BaseException:
-            with self._undoing(undo):  # only now: until it is sent the records are as they were
+            with self._undoing(undo, wrote_before=before):
                 raise
+
+    def _save_waiting(self, *, commit: bool, undo: Callable[[], None] | None) -> bool:
+        """Store what waits by one statement, where that is all that it takes."""
+        if self._plans is None or (commit and not self.sends_alone):
+            return False
+        if not commit:
+            saved = self._store(saved_alone(self), commit=False, undo=undo)
+        else:
+            try:
+                saved = self._plans.store(self, saved_alone(self))
+            except BaseException:
+                with self._undoing(undo):  # only now: until it is sent they are as they were
+                    raise
         if saved:
             self._restorer.forget()
-            self.release()  # the transaction that began when values were set
+            if commit:
+                self.release()  # the transaction that began when values were set
         return saved
 
     def _refuse_within_a_flush(self) -> None:
@@ -279,6 +299,20 @@ class Session(CarriedSession):
             transaction._new[state] = True
             self._restorer.note_inserted(state, values)
 
+    def note_stored(
+        self, state: orm.InstanceState[Any], given: dict[str, Any] | None = None
+    ) -> None:
+        """Let a rollback take back what one statement has stored in the transaction.
+
+        Args:
+            state: Of the record.
+            given: What was set on a new one, where the database gave its key.
+        """
+        if given is not None:
+            self._restorer.note_inserted(state, given)
+        if self.in_nested_transaction() and (record := state.obj()) is not None:
+            self._restorer.keep([record])
+
     def hold_inserted(
         self,
         states: Sequence[orm.InstanceState[Any]],
@@ -312,14 +346,17 @@ class Session(CarriedSession):
         return self.block is None and not self.commits_late
 
     @contextmanager
-    def _undoing(self, undo: Callable[[], None] | None) -> Iterator[_Savepoint]:
+    def _undoing(
+        self, undo: Callable[[], None] | None, *, wrote_before: bool | None = None
+    ) -> Iterator[_Savepoint]:
         """What fails within takes nothing with it that was written before.
 
         The records are given back to the caller as they were, with the help of `undo`.
         """
-        written_before = self.wrote or (self.block is not None and self.in_transaction())
+        if wrote_before is None:
+            wrote_before = self._wrote_before()
         self._restorer.note(self)
-        savepoint = _Savepoint(self.begin_savepoint(flush=False) if written_before else None)
+        savepoint = _Savepoint(self.begin_savepoint(flush=False) if wrote_before else None)
         self._guarding = True
         try:
             yield savepoint
@@ -335,6 +372,10 @@ class Session(CarriedSession):
         finally:
             self._guarding = False
             self._restorer.forget()
+
+    def _wrote_before(self) -> bool:
+        """Whether the transaction has anything that a failure must not take."""
+        return self.wrote or (self.block is not None and self.in_transaction())
 
     def begin_anew(self, *, special: bool = False) -> None:
         """Let a block begin its own transaction, which what was only read before is no part of.

@@ -28,6 +28,7 @@ class User(Base):
     email: Mapped[str] = mapped_column(String(200), index=True)
     age: Mapped[int]
     bio: Mapped[str | None]
+    team: Mapped[int] = mapped_column(index=True)
     posts: Mapped[list[Post]] = relationship(passive_deletes=True)
 
 
@@ -75,7 +76,11 @@ class Blocking:
         with db():
             return User.query.filter_by(email=email).first()
 
-    def some(self, after: int) -> list[User]:
+    def some(self, team: int) -> list[User]:
+        with db():
+            return User.query.filter_by(team=team).order_by(User.id).all()
+
+    def some_range(self, after: int) -> list[User]:
         with db():
             return User.query.filter(User.id > after).order_by(User.id).limit(PAGE).all()
 
@@ -89,7 +94,7 @@ class Blocking:
     def dicts(self, after: int) -> list[dict[str, Any]]:
         with db():
             users = User.query.filter(User.id > after).order_by(User.id)
-            return users.dicts(User.id, User.name, User.email, User.age, User.bio)
+            return users.dicts(User.id, User.name, User.email, User.age, User.bio, User.team)
 
     def tuples(self, after: int) -> Sequence[Sequence[Any]]:
         with db():
@@ -101,6 +106,11 @@ class Blocking:
             User.get_one(change[0]).update(age=change[1])
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        with db():
+            return User.query.filter_by(team=team).update(age=age)
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         with db():
             return User.query.filter(User.id > after, User.id <= after + SPAN).update(age=age)
@@ -113,7 +123,11 @@ class Blocking:
         with db():
             return read_posts(User.query.filter(User.id <= authors).eager(User.posts).all())
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        with db():
+            return User.query.filter_by(team=team).count()
+
+    def count_range(self, after: int) -> int:
         with db():
             return User.query.filter(User.id > after).count()
 
@@ -161,7 +175,11 @@ class Awaited:
         async with db():
             return await User.query.filter_by(email=email).afirst()
 
-    async def some(self, after: int) -> list[User]:
+    async def some(self, team: int) -> list[User]:
+        async with db():
+            return await User.query.filter_by(team=team).order_by(User.id).aall()
+
+    async def some_range(self, after: int) -> list[User]:
         async with db():
             return await User.query.filter(User.id > after).order_by(User.id).limit(PAGE).aall()
 
@@ -175,7 +193,7 @@ class Awaited:
     async def dicts(self, after: int) -> list[dict[str, Any]]:
         async with db():
             users = User.query.filter(User.id > after).order_by(User.id)
-            return await users.adicts(User.id, User.name, User.email, User.age, User.bio)
+            return await users.adicts(User.id, User.name, User.email, User.age, User.bio, User.team)
 
     async def tuples(self, after: int) -> Sequence[Sequence[Any]]:
         async with db():
@@ -188,6 +206,11 @@ class Awaited:
             await user.aupdate(age=change[1])
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        async with db():
+            return await User.query.filter_by(team=team).aupdate(age=age)
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         async with db():
             users = User.query.filter(User.id > after, User.id <= after + SPAN)
@@ -203,7 +226,11 @@ class Awaited:
             users = User.query.filter(User.id <= authors).eager(User.posts)
             return read_posts(await users.aall())
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        async with db():
+            return await User.query.filter_by(team=team).acount()
+
+    async def count_range(self, after: int) -> int:
         async with db():
             return await User.query.filter(User.id > after).acount()
 

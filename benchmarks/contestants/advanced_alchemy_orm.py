@@ -58,7 +58,11 @@ class Blocking(sqlalchemy_orm.Blocking):
         with self._session() as session:
             return _users(session).get_one_or_none(email=email)
 
-    def some(self, after: int) -> Any:
+    def some(self, team: int) -> Any:
+        with self._session() as session:
+            return _users(session).get_many(team=team, order_by=BY_KEY)
+
+    def some_range(self, after: int) -> Any:
         with self._session() as session:
             return _users(session).get_many(User.id > after, LimitOffset(PAGE, 0), order_by=BY_KEY)
 
@@ -83,7 +87,11 @@ class Blocking(sqlalchemy_orm.Blocking):
         with self._session() as session:
             return read_posts(_users(session).get_many(User.id <= authors, load=User.posts))
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        with self._session() as session:
+            return int(_users(session).count(team=team))
+
+    def count_range(self, after: int) -> int:
         with self._session() as session:
             return int(_users(session).count(User.id > after))
 
@@ -120,7 +128,11 @@ class Awaited(sqlalchemy_orm.Awaited):
         async with self._session() as session:
             return await _async_users(session).get_one_or_none(email=email)
 
-    async def some(self, after: int) -> Any:
+    async def some(self, team: int) -> Any:
+        async with self._session() as session:
+            return await _async_users(session).get_many(team=team, order_by=BY_KEY)
+
+    async def some_range(self, after: int) -> Any:
         async with self._session() as session:
             part = LimitOffset(PAGE, 0)
             return await _async_users(session).get_many(User.id > after, part, order_by=BY_KEY)
@@ -147,7 +159,11 @@ class Awaited(sqlalchemy_orm.Awaited):
             users = _async_users(session)
             return read_posts(await users.get_many(User.id <= authors, load=User.posts))
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        async with self._session() as session:
+            return int(await _async_users(session).count(team=team))
+
+    async def count_range(self, after: int) -> int:
         async with self._session() as session:
             return int(await _async_users(session).count(User.id > after))
 

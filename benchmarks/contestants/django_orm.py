@@ -30,6 +30,7 @@ class User(models.Model):
     email = models.CharField(max_length=200, db_index=True)
     age = models.IntegerField()
     bio = models.TextField(null=True)
+    team = models.IntegerField(db_index=True)
 
     class Meta:
         app_label = "bench"
@@ -100,7 +101,10 @@ class Blocking:
     def first(self, email: str) -> Any:
         return User.objects.filter(email=email).first()
 
-    def some(self, after: int) -> Sequence[Any]:
+    def some(self, team: int) -> Sequence[Any]:
+        return list(User.objects.filter(team=team).order_by("id"))
+
+    def some_range(self, after: int) -> Sequence[Any]:
         return list(User.objects.filter(id__gt=after).order_by("id")[:PAGE])
 
     def many(self, after: int) -> Sequence[Any]:
@@ -122,6 +126,10 @@ class Blocking:
         user.save(update_fields=["age"])
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        return int(User.objects.filter(team=team).update(age=age))
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         return int(User.objects.filter(id__gt=after, id__lte=after + SPAN).update(age=age))
 
@@ -131,7 +139,10 @@ class Blocking:
     def eager(self, authors: int) -> int:
         return titles(User.objects.filter(id__lte=authors).prefetch_related("posts"))
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        return int(User.objects.filter(team=team).count())
+
+    def count_range(self, after: int) -> int:
         return int(User.objects.filter(id__gt=after).count())
 
     def exists(self, email: str) -> bool:
@@ -167,7 +178,10 @@ class Awaited:
     async def first(self, email: str) -> Any:
         return await User.objects.filter(email=email).afirst()
 
-    async def some(self, after: int) -> Sequence[Any]:
+    async def some(self, team: int) -> Sequence[Any]:
+        return [user async for user in User.objects.filter(team=team).order_by("id")]
+
+    async def some_range(self, after: int) -> Sequence[Any]:
         users = User.objects.filter(id__gt=after).order_by("id")[:PAGE]
         return [user async for user in users]
 
@@ -190,6 +204,10 @@ class Awaited:
         await user.asave(update_fields=["age"])
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        return int(await User.objects.filter(team=team).aupdate(age=age))
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         users = User.objects.filter(id__gt=after, id__lte=after + SPAN)
         return int(await users.aupdate(age=age))
@@ -202,7 +220,10 @@ class Awaited:
         users = User.objects.filter(id__lte=authors).prefetch_related("posts")
         return titles([user async for user in users])
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        return int(await User.objects.filter(team=team).acount())
+
+    async def count_range(self, after: int) -> int:
         return int(await User.objects.filter(id__gt=after).acount())
 
     async def exists(self, email: str) -> bool:

@@ -39,6 +39,7 @@ class User(Model):
     email = CharField(max_length=200, index=True)
     age = IntegerField()
     bio = TextField(null=True)
+    team = IntegerField(index=True)
 
     class Meta:
         database = proxy
@@ -92,7 +93,10 @@ class Blocking:
     def first(self, email: str) -> Any:
         return User.select().where(User.email == email).first()
 
-    def some(self, after: int) -> Sequence[Any]:
+    def some(self, team: int) -> Sequence[Any]:
+        return list(User.select().where(User.team == team).order_by(User.id))
+
+    def some_range(self, after: int) -> Sequence[Any]:
         return list(User.select().where(User.id > after).order_by(User.id).limit(PAGE))
 
     def many(self, after: int) -> Sequence[Any]:
@@ -114,6 +118,10 @@ class Blocking:
         user.save()
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        return int(User.update(age=age).where(User.team == team).execute())
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         statement = User.update(age=age).where(User.id > after, User.id <= after + SPAN)
         return int(statement.execute())
@@ -124,7 +132,10 @@ class Blocking:
     def eager(self, authors: int) -> int:
         return read_posts(prefetch(User.select().where(User.id <= authors), Post.select()))
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        return int(User.select().where(User.team == team).count())
+
+    def count_range(self, after: int) -> int:
         return int(User.select().where(User.id > after).count())
 
     def exists(self, email: str) -> bool:
@@ -172,7 +183,11 @@ class Awaited:
     async def first(self, email: str) -> Any:
         return await self._database.first(User.select().where(User.email == email))
 
-    async def some(self, after: int) -> Sequence[Any]:
+    async def some(self, team: int) -> Sequence[Any]:
+        query = User.select().where(User.team == team).order_by(User.id)
+        return list(await self._database.list(query))
+
+    async def some_range(self, after: int) -> Sequence[Any]:
         query = User.select().where(User.id > after).order_by(User.id).limit(PAGE)
         return list(await self._database.list(query))
 
@@ -198,6 +213,11 @@ class Awaited:
         await self._database.run(user.save)
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        statement = User.update(age=age).where(User.team == team)
+        return int(await self._database.aexecute(statement))
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         statement = User.update(age=age).where(User.id > after, User.id <= after + SPAN)
         return int(await self._database.aexecute(statement))
@@ -210,7 +230,10 @@ class Awaited:
         users = User.select().where(User.id <= authors)
         return read_posts(await self._database.aprefetch(users, Post.select()))
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        return int(await self._database.count(User.select().where(User.team == team)))
+
+    async def count_range(self, after: int) -> int:
         return int(await self._database.count(User.select().where(User.id > after)))
 
     async def exists(self, email: str) -> bool:

@@ -28,6 +28,7 @@ class User(Table, tablename="bench_users"):
     email = Varchar(length=200, index=True)
     age = Integer()
     bio = Text(null=True, default=None)
+    team = Integer(index=True)
 
 
 class Post(Table, tablename="bench_posts"):
@@ -81,7 +82,10 @@ class Awaited:
     async def first(self, email: str) -> Any:
         return await User.objects().where(User.email == email).first()
 
-    async def some(self, after: int) -> Sequence[Any]:
+    async def some(self, team: int) -> Sequence[Any]:
+        return await User.objects().where(User.team == team).order_by(User.id)
+
+    async def some_range(self, after: int) -> Sequence[Any]:
         return await User.objects().where(User.id > after).order_by(User.id).limit(PAGE)
 
     async def many(self, after: int) -> Sequence[Any]:
@@ -104,6 +108,10 @@ class Awaited:
         await user.save(columns=[User.age])
 
     async def update_where(self, change: tuple[int, int]) -> None:
+        team, age = change
+        await User.update({User.age: age}).where(User.team == team)
+
+    async def update_range(self, change: tuple[int, int]) -> None:
         after, age = change
         await User.update({User.age: age}).where(User.id > after, User.id <= after + SPAN)
 
@@ -114,7 +122,10 @@ class Awaited:
     async def eager(self, authors: int) -> int:
         raise CannotDo("loads no collections: its prefetch is for foreign keys")
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        return int(await User.count().where(User.team == team))
+
+    async def count_range(self, after: int) -> int:
         return int(await User.count().where(User.id > after))
 
     async def exists(self, email: str) -> bool:

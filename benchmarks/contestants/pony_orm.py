@@ -1,4 +1,7 @@
-"""Pony, a `db_session` per task, with queries as generators and lambdas, which it translates once.
+"""Pony, a `db_session` per task.
+
+Equality with a team is said by keywords; other queries are generators and lambdas, which it
+translates once.
 
 It has no UPDATE by a query and no bulk insert: records are loaded and changed, or made and flushed,
 as its documentation does it.  Dictionaries are made of tuples, which is faster than `to_dict()`.
@@ -13,9 +16,8 @@ from pony.orm import Database, Optional, PrimaryKey, Required, Set, db_session, 
 from sqlalchemy import make_url
 
 from benchmarks.contestants.addresses import server
-from benchmarks.tasks import PAGE, SPAN, Values, read_all
+from benchmarks.tasks import COLUMNS, PAGE, SPAN, Values, read_all
 
-NAMES = ("id", "name", "email", "age", "bio")
 database = Database()
 
 
@@ -27,6 +29,7 @@ class User(database.Entity):
     email = Required(str, 200, index=True)
     age = Required(int)
     bio = Optional(str, nullable=True)
+    team = Required(int, index=True)
     posts = Set("Post")
 
 
@@ -74,7 +77,11 @@ class Blocking:
         with db_session:
             return User.select(lambda user: user.email == email).first()
 
-    def some(self, after: int) -> Sequence[Any]:
+    def some(self, team: int) -> Sequence[Any]:
+        with db_session:
+            return list(User.select(team=team).order_by(User.id))
+
+    def some_range(self, after: int) -> Sequence[Any]:
         with db_session:
             users = User.select(lambda user: user.id > after).order_by(User.id)
             return list(users.limit(PAGE))
@@ -88,8 +95,10 @@ class Blocking:
 
     def dicts(self, after: int) -> list[dict[str, Any]]:
         with db_session:
-            rows = select((u.id, u.name, u.email, u.age, u.bio) for u in User if u.id > after)
-            return [dict(zip(NAMES, row, strict=False)) for row in rows.order_by(1)]
+            rows = select(
+                (u.id, u.name, u.email, u.age, u.bio, u.team) for u in User if u.id > after
+            )
+            return [dict(zip(COLUMNS, row, strict=False)) for row in rows.order_by(1)]
 
     def tuples(self, after: int) -> Sequence[Sequence[Any]]:
         with db_session:
@@ -101,6 +110,14 @@ class Blocking:
             User[change[0]].age = change[1]
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        with db_session:
+            users = list(User.select(team=team))
+            for user in users:
+                user.age = age
+        return len(users)
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         last = after + SPAN
         with db_session:
@@ -118,7 +135,11 @@ class Blocking:
             users = User.select(lambda user: user.id <= authors).prefetch(User.posts)
             return sum(len(post.title) for user in users for post in user.posts)
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        with db_session:
+            return int(User.select(team=team).count())
+
+    def count_range(self, after: int) -> int:
         with db_session:
             return int(User.select(lambda user: user.id > after).count())
 

@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
-from benchmarks.tasks import AUTHORS, PAGE, SPAN, Values, read_all, read_posts
+from benchmarks.tasks import AUTHORS, COLUMNS, PAGE, SPAN, Values, read_all, read_posts
 
-USER = "SELECT id, name, email, age, bio FROM bench_users"
-INSERT = "INSERT INTO bench_users (name, email, age, bio) VALUES "
+USER = "SELECT id, name, email, age, bio, team FROM bench_users"
+INSERT = "INSERT INTO bench_users (name, email, age, bio, team) VALUES "
 AUTHOR_RANGE = "SELECT id, user_id, title FROM bench_posts WHERE user_id BETWEEN 1 AND ?"
 BATCH = 1000
 
@@ -31,6 +31,7 @@ class User:
     email: str
     age: int
     bio: str | None
+    team: int
     posts: list[Post] = field(init=False)
 
 
@@ -52,19 +53,19 @@ def with_posts(users: list[User], posts: list[Post]) -> list[User]:
 
 
 def parameters(values: Values) -> tuple[Any, ...]:
-    return (values["name"], values["email"], values["age"], values["bio"])
+    return (values["name"], values["email"], values["age"], values["bio"], values["team"])
 
 
 def insert_of(size: int, mark: str) -> str:
-    return INSERT + ", ".join([f"({mark}, {mark}, {mark}, {mark})"] * size)
+    return INSERT + ", ".join([f"({mark}, {mark}, {mark}, {mark}, {mark})"] * size)
 
 
 def users_of(rows: Sequence[Values]) -> list[User]:
-    return [User(0, row["name"], row["email"], row["age"], row["bio"]) for row in rows]
+    return [User(0, row["name"], row["email"], row["age"], row["bio"], row["team"]) for row in rows]
 
 
 def flat(users: list[User]) -> list[Any]:
-    return list(chain.from_iterable((u.name, u.email, u.age, u.bio) for u in users))
+    return list(chain.from_iterable((u.name, u.email, u.age, u.bio, u.team) for u in users))
 
 
 class SQLite:
@@ -76,7 +77,7 @@ class SQLite:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=30)
         self._execute = self._connection.execute
         self._execute("PRAGMA foreign_keys = ON")
-        self._insert = INSERT + "(?, ?, ?, ?)"
+        self._insert = INSERT + "(?, ?, ?, ?, ?)"
         self._insert_batch = insert_of(BATCH, "?")
 
     def close(self) -> None:
@@ -86,8 +87,9 @@ class SQLite:
         return self._execute(sql).fetchone()[0]
 
     def insert_one(self, values: Values) -> User:
-        user = User(0, values["name"], values["email"], values["age"], values["bio"])
-        cursor = self._execute(self._insert, (user.name, user.email, user.age, user.bio))
+        sent = parameters(values)
+        user = User(0, *sent)
+        cursor = self._execute(self._insert, sent)
         assert cursor.lastrowid is not None
         user.id = cursor.lastrowid
         return user
@@ -114,7 +116,11 @@ class SQLite:
     def first(self, email: str) -> User:
         return User(*self._execute(USER + " WHERE email = ? LIMIT 1", (email,)).fetchone())
 
-    def some(self, after: int) -> list[User]:
+    def some(self, team: int) -> list[User]:
+        cursor = self._execute(USER + " WHERE team = ? ORDER BY id", (team,))
+        return [User(*row) for row in cursor]
+
+    def some_range(self, after: int) -> list[User]:
         cursor = self._execute(USER + " WHERE id > ? ORDER BY id LIMIT ?", (after, PAGE))
         return [User(*row) for row in cursor]
 
@@ -125,9 +131,8 @@ class SQLite:
         return read_all(self.many(after))
 
     def dicts(self, after: int) -> list[dict[str, Any]]:
-        names = ("id", "name", "email", "age", "bio")
         cursor = self._execute(USER + " WHERE id > ? ORDER BY id", (after,))
-        return [dict(zip(names, row, strict=False)) for row in cursor]
+        return [dict(zip(COLUMNS, row, strict=False)) for row in cursor]
 
     def tuples(self, after: int) -> list[tuple[Any, ...]]:
         sql = "SELECT id, name, email FROM bench_users WHERE id > ? ORDER BY id"
@@ -139,6 +144,11 @@ class SQLite:
         self._execute("UPDATE bench_users SET age = ? WHERE id = ?", (user.age, user.id))
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        sql = "UPDATE bench_users SET age = ? WHERE team = ?"
+        return self._execute(sql, (age, team)).rowcount
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         sql = "UPDATE bench_users SET age = ? WHERE id > ? AND id <= ?"
         return self._execute(sql, (age, after, after + SPAN)).rowcount
@@ -151,7 +161,11 @@ class SQLite:
         posts = [Post(*row) for row in self._execute(AUTHOR_RANGE, (AUTHORS,))]
         return read_posts(with_posts(users, posts))
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        sql = "SELECT count(*) FROM bench_users WHERE team = ?"
+        return int(self._execute(sql, (team,)).fetchone()[0])
+
+    def count_range(self, after: int) -> int:
         sql = "SELECT count(*) FROM bench_users WHERE id > ?"
         return int(self._execute(sql, (after,)).fetchone()[0])
 
@@ -171,7 +185,7 @@ class Psycopg:
     def open(self, url: str) -> None:
         self._connection: psycopg.Connection[Any] = psycopg.connect(url, autocommit=True)
         self._execute: Any = self._connection.execute
-        self._insert = INSERT + "(%s, %s, %s, %s)"
+        self._insert = INSERT + "(%s, %s, %s, %s, %s)"
         self._insert_batch = insert_of(BATCH, "%s")
 
     def close(self) -> None:
@@ -181,9 +195,9 @@ class Psycopg:
         return self._execute(sql).fetchone()[0]
 
     def insert_one(self, values: Values) -> User:
-        user = User(0, values["name"], values["email"], values["age"], values["bio"])
-        parameters = (user.name, user.email, user.age, user.bio)
-        user.id = self._execute(self._insert + " RETURNING id", parameters).fetchone()[0]
+        sent = parameters(values)
+        user = User(0, *sent)
+        user.id = self._execute(self._insert + " RETURNING id", sent).fetchone()[0]
         return user
 
     def insert_many(self, rows: Sequence[Values]) -> list[User]:
@@ -207,7 +221,11 @@ class Psycopg:
     def first(self, email: str) -> User:
         return User(*self._execute(USER + " WHERE email = %s LIMIT 1", (email,)).fetchone())
 
-    def some(self, after: int) -> list[User]:
+    def some(self, team: int) -> list[User]:
+        cursor = self._execute(USER + " WHERE team = %s ORDER BY id", (team,))
+        return [User(*row) for row in cursor.fetchall()]
+
+    def some_range(self, after: int) -> list[User]:
         cursor = self._execute(USER + " WHERE id > %s ORDER BY id LIMIT %s", (after, PAGE))
         return [User(*row) for row in cursor.fetchall()]
 
@@ -219,9 +237,8 @@ class Psycopg:
         return read_all(self.many(after))
 
     def dicts(self, after: int) -> list[dict[str, Any]]:
-        names = ("id", "name", "email", "age", "bio")
         cursor = self._execute(USER + " WHERE id > %s ORDER BY id", (after,))
-        return [dict(zip(names, row, strict=False)) for row in cursor.fetchall()]
+        return [dict(zip(COLUMNS, row, strict=False)) for row in cursor.fetchall()]
 
     def tuples(self, after: int) -> list[tuple[Any, ...]]:
         sql = "SELECT id, name, email FROM bench_users WHERE id > %s ORDER BY id"
@@ -234,6 +251,11 @@ class Psycopg:
         self._execute("UPDATE bench_users SET age = %s WHERE id = %s", (user.age, user.id))
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        sql = "UPDATE bench_users SET age = %s WHERE team = %s"
+        return int(self._execute(sql, (age, team)).rowcount)
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         sql = "UPDATE bench_users SET age = %s WHERE id > %s AND id <= %s"
         return int(self._execute(sql, (age, after, after + SPAN)).rowcount)
@@ -246,7 +268,11 @@ class Psycopg:
         posts = self._execute(AUTHOR_RANGE.replace("?", "%s"), (AUTHORS,)).fetchall()
         return read_posts(with_posts([User(*row) for row in users], [Post(*row) for row in posts]))
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        sql = "SELECT count(*) FROM bench_users WHERE team = %s"
+        return int(self._execute(sql, (team,)).fetchone()[0])
+
+    def count_range(self, after: int) -> int:
         sql = "SELECT count(*) FROM bench_users WHERE id > %s"
         return int(self._execute(sql, (after,)).fetchone()[0])
 

@@ -24,9 +24,7 @@ from benchmarks.contestants.raw import (
     users_of,
     with_posts,
 )
-from benchmarks.tasks import AUTHORS, PAGE, SPAN, Values, read_all, read_posts
-
-NAMES = ("id", "name", "email", "age", "bio")
+from benchmarks.tasks import AUTHORS, COLUMNS, PAGE, SPAN, Values, read_all, read_posts
 
 
 class _Tasks:
@@ -71,7 +69,11 @@ class _Tasks:
         sql = self._sql(USER + " WHERE email = ? LIMIT 1")
         return User(*(await self._fetch(sql, (email,)))[0])
 
-    async def some(self, after: int) -> list[User]:
+    async def some(self, team: int) -> list[User]:
+        sql = self._sql(USER + " WHERE team = ? ORDER BY id")
+        return [User(*row) for row in await self._fetch(sql, (team,))]
+
+    async def some_range(self, after: int) -> list[User]:
         sql = self._sql(USER + " WHERE id > ? ORDER BY id LIMIT ?")
         return [User(*row) for row in await self._fetch(sql, (after, PAGE))]
 
@@ -84,7 +86,7 @@ class _Tasks:
 
     async def dicts(self, after: int) -> list[dict[str, Any]]:
         rows = await self._fetch(self._sql(USER + " WHERE id > ? ORDER BY id"), (after,))
-        return [dict(zip(NAMES, row, strict=False)) for row in rows]
+        return [dict(zip(COLUMNS, row, strict=False)) for row in rows]
 
     async def tuples(self, after: int) -> list[tuple[Any, ...]]:
         sql = "SELECT id, name, email FROM bench_users WHERE id > ? ORDER BY id"
@@ -97,6 +99,11 @@ class _Tasks:
         await self._send(sql, (user.age, user.id))
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        sql = self._sql("UPDATE bench_users SET age = ? WHERE team = ?")
+        return await self._send(sql, (age, team))
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         sql = self._sql("UPDATE bench_users SET age = ? WHERE id > ? AND id <= ?")
         return await self._send(sql, (age, after, after + SPAN))
@@ -110,7 +117,11 @@ class _Tasks:
         posts = await self._fetch(self._sql(AUTHOR_RANGE), (AUTHORS,))
         return read_posts(with_posts([User(*row) for row in users], [Post(*row) for row in posts]))
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        sql = self._sql("SELECT count(*) FROM bench_users WHERE team = ?")
+        return int((await self._fetch(sql, (team,)))[0][0])
+
+    async def count_range(self, after: int) -> int:
         sql = self._sql("SELECT count(*) FROM bench_users WHERE id > ?")
         return int((await self._fetch(sql, (after,)))[0][0])
 
@@ -149,8 +160,8 @@ class SQLite(_Tasks):
         return (await self._connection.execute(sql, parameters)).rowcount
 
     async def insert_one(self, values: Values) -> User:
-        user = User(0, values["name"], values["email"], values["age"], values["bio"])
-        sent = (user.name, user.email, user.age, user.bio)
+        sent = parameters(values)
+        user = User(0, *sent)
         cursor = await self._connection.execute(self._insert, sent)
         assert cursor.lastrowid is not None
         user.id = cursor.lastrowid
@@ -185,8 +196,8 @@ class Psycopg(_Tasks):
         return int((await self._execute(sql, parameters)).rowcount)
 
     async def insert_one(self, values: Values) -> User:
-        user = User(0, values["name"], values["email"], values["age"], values["bio"])
-        sent = (user.name, user.email, user.age, user.bio)
+        sent = parameters(values)
+        user = User(0, *sent)
         user.id = (await self._fetch(self._insert + " RETURNING id", sent))[0][0]
         return user
 

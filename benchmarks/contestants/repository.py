@@ -53,7 +53,11 @@ class Blocking:
         with db():
             return users.get_by(email=email)
 
-    def some(self, after: int) -> list[User]:
+    def some(self, team: int) -> list[User]:
+        with db():
+            return users.query.filter_by(team=team).order_by(User.id).all()
+
+    def some_range(self, after: int) -> list[User]:
         with db():
             return users.query.filter(User.id > after).order_by(User.id).limit(PAGE).all()
 
@@ -67,7 +71,7 @@ class Blocking:
     def dicts(self, after: int) -> list[dict[str, Any]]:
         with db():
             found = users.query.filter(User.id > after).order_by(User.id)
-            return found.dicts(User.id, User.name, User.email, User.age, User.bio)
+            return found.dicts(User.id, User.name, User.email, User.age, User.bio, User.team)
 
     def tuples(self, after: int) -> Sequence[Sequence[Any]]:
         with db():
@@ -79,6 +83,11 @@ class Blocking:
             users.update(change[0], age=change[1])
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        with db():
+            return users.query.filter_by(team=team).update(age=age)
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         with db():
             return users.query.filter(User.id > after, User.id <= after + SPAN).update(age=age)
@@ -91,7 +100,11 @@ class Blocking:
         with db():
             return read_posts(users.query.filter(User.id <= authors).eager(User.posts).all())
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        with db():
+            return users.count(team=team)
+
+    def count_range(self, after: int) -> int:
         with db():
             return users.count(User.id > after)
 
@@ -137,7 +150,11 @@ class Awaited:
         async with db():
             return await users.aget_by(email=email)
 
-    async def some(self, after: int) -> list[User]:
+    async def some(self, team: int) -> list[User]:
+        async with db():
+            return await users.query.filter_by(team=team).order_by(User.id).aall()
+
+    async def some_range(self, after: int) -> list[User]:
         async with db():
             return await users.query.filter(User.id > after).order_by(User.id).limit(PAGE).aall()
 
@@ -151,7 +168,7 @@ class Awaited:
     async def dicts(self, after: int) -> list[dict[str, Any]]:
         async with db():
             found = users.query.filter(User.id > after).order_by(User.id)
-            return await found.adicts(User.id, User.name, User.email, User.age, User.bio)
+            return await found.adicts(User.id, User.name, User.email, User.age, User.bio, User.team)
 
     async def tuples(self, after: int) -> Sequence[Sequence[Any]]:
         async with db():
@@ -163,6 +180,11 @@ class Awaited:
             await users.aupdate(change[0], age=change[1])
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        async with db():
+            return await users.query.filter_by(team=team).aupdate(age=age)
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         async with db():
             found = users.query.filter(User.id > after, User.id <= after + SPAN)
@@ -177,7 +199,11 @@ class Awaited:
             found = users.query.filter(User.id <= authors).eager(User.posts)
             return read_posts(await found.aall())
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        async with db():
+            return await users.acount(team=team)
+
+    async def count_range(self, after: int) -> int:
         async with db():
             return await users.acount(User.id > after)
 

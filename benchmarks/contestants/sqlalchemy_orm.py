@@ -53,6 +53,7 @@ class User(Base):
     email: Mapped[str] = mapped_column(String(200), index=True)
     age: Mapped[int]
     bio: Mapped[str | None]
+    team: Mapped[int] = mapped_column(index=True)
     posts: Mapped[list[Post]] = relationship(passive_deletes=True)
 
 
@@ -118,7 +119,12 @@ class Blocking:
         with self._session() as session:
             return session.scalars(select(User).filter_by(email=email).limit(1)).first()
 
-    def some(self, after: int) -> Sequence[User]:
+    def some(self, team: int) -> Sequence[User]:
+        with self._session() as session:
+            statement = select(User).filter_by(team=team).order_by(User.id)
+            return session.scalars(statement).all()
+
+    def some_range(self, after: int) -> Sequence[User]:
         with self._session() as session:
             statement = select(User).where(User.id > after).order_by(User.id).limit(PAGE)
             return session.scalars(statement).all()
@@ -132,7 +138,7 @@ class Blocking:
 
     def dicts(self, after: int) -> list[dict[str, Any]]:
         with self._session() as session:
-            columns = select(User.id, User.name, User.email, User.age, User.bio)
+            columns = select(User.id, User.name, User.email, User.age, User.bio, User.team)
             found = session.execute(columns.where(User.id > after).order_by(User.id))
             return [dict(row) for row in found.mappings()]
 
@@ -148,6 +154,14 @@ class Blocking:
             session.commit()
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        with self._session() as session:
+            statement = update(User).filter_by(team=team).values(age=age)
+            found: Any = session.execute(statement)
+            session.commit()
+            return int(found.rowcount)
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         with self._session() as session:
             statement = update(User).where(User.id > after, User.id <= after + SPAN)
@@ -165,7 +179,12 @@ class Blocking:
             statement = select(User).where(User.id <= authors).options(selectinload(User.posts))
             return read_posts(session.scalars(statement).all())
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        with self._session() as session:
+            statement = select(func.count()).select_from(User).filter_by(team=team)
+            return session.scalars(statement).one()
+
+    def count_range(self, after: int) -> int:
         with self._session() as session:
             statement = select(func.count()).select_from(User).where(User.id > after)
             return session.scalars(statement).one()
@@ -226,7 +245,12 @@ class Awaited:
             found = await session.scalars(select(User).filter_by(email=email).limit(1))
             return found.first()
 
-    async def some(self, after: int) -> Sequence[User]:
+    async def some(self, team: int) -> Sequence[User]:
+        async with self._session() as session:
+            statement = select(User).filter_by(team=team).order_by(User.id)
+            return (await session.scalars(statement)).all()
+
+    async def some_range(self, after: int) -> Sequence[User]:
         async with self._session() as session:
             statement = select(User).where(User.id > after).order_by(User.id).limit(PAGE)
             return (await session.scalars(statement)).all()
@@ -241,7 +265,7 @@ class Awaited:
 
     async def dicts(self, after: int) -> list[dict[str, Any]]:
         async with self._session() as session:
-            columns = select(User.id, User.name, User.email, User.age, User.bio)
+            columns = select(User.id, User.name, User.email, User.age, User.bio, User.team)
             found = await session.execute(columns.where(User.id > after).order_by(User.id))
             return [dict(row) for row in found.mappings()]
 
@@ -257,6 +281,14 @@ class Awaited:
             await session.commit()
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        async with self._session() as session:
+            statement = update(User).filter_by(team=team).values(age=age)
+            found: Any = await session.execute(statement)
+            await session.commit()
+            return int(found.rowcount)
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         async with self._session() as session:
             statement = update(User).where(User.id > after, User.id <= after + SPAN)
@@ -274,7 +306,12 @@ class Awaited:
             statement = select(User).where(User.id <= authors).options(selectinload(User.posts))
             return read_posts((await session.scalars(statement)).all())
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        async with self._session() as session:
+            statement = select(func.count()).select_from(User).filter_by(team=team)
+            return (await session.scalars(statement)).one()
+
+    async def count_range(self, after: int) -> int:
         async with self._session() as session:
             statement = select(func.count()).select_from(User).where(User.id > after)
             return (await session.scalars(statement)).one()

@@ -24,6 +24,7 @@ class User(SQLModel, table=True):
     email: str = Field(max_length=200, index=True)
     age: int
     bio: str | None = None
+    team: int = Field(index=True)
     posts: list["Post"] = Relationship(sa_relationship_kwargs={"passive_deletes": True})
 
 
@@ -77,7 +78,11 @@ class Blocking:
         with self._session() as session:
             return session.exec(select(User).where(User.email == email).limit(1)).first()
 
-    def some(self, after: int) -> Sequence[Any]:
+    def some(self, team: int) -> Sequence[Any]:
+        with self._session() as session:
+            return session.exec(select(User).where(User.team == team).order_by(User.id)).all()
+
+    def some_range(self, after: int) -> Sequence[Any]:
         with self._session() as session:
             statement = select(User).where(User.id > after).order_by(User.id).limit(PAGE)
             return session.exec(statement).all()
@@ -108,6 +113,13 @@ class Blocking:
             session.commit()
 
     def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        with self._session() as session:
+            found = session.exec(update(User).where(User.team == team).values(age=age))
+            session.commit()
+            return int(found.rowcount)
+
+    def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         with self._session() as session:
             statement = update(User).where(User.id > after, User.id <= after + SPAN)
@@ -125,7 +137,12 @@ class Blocking:
             statement = select(User).where(User.id <= authors).options(selectinload(User.posts))
             return read_posts(session.exec(statement).all())
 
-    def count(self, after: int) -> int:
+    def count(self, team: int) -> int:
+        with self._session() as session:
+            statement = select(func.count()).select_from(User).where(User.team == team)
+            return int(session.exec(statement).one())
+
+    def count_range(self, after: int) -> int:
         with self._session() as session:
             statement = select(func.count()).select_from(User).where(User.id > after)
             return int(session.exec(statement).one())
@@ -184,7 +201,13 @@ class Awaited:
             found = await session.exec(select(User).where(User.email == email).limit(1))
             return found.first()
 
-    async def some(self, after: int) -> Sequence[Any]:
+    async def some(self, team: int) -> Sequence[Any]:
+        async with self._session() as session:
+            statement = select(User).where(User.team == team).order_by(User.id)
+            found: Sequence[Any] = (await session.exec(statement)).all()
+            return found
+
+    async def some_range(self, after: int) -> Sequence[Any]:
         async with self._session() as session:
             statement = select(User).where(User.id > after).order_by(User.id).limit(PAGE)
             found: Sequence[Any] = (await session.exec(statement)).all()
@@ -220,6 +243,14 @@ class Awaited:
             await session.commit()
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        async with self._session() as session:
+            statement = update(User).where(User.team == team).values(age=age)
+            found = await session.exec(statement)
+            await session.commit()
+            return int(found.rowcount)
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         async with self._session() as session:
             statement = update(User).where(User.id > after, User.id <= after + SPAN)
@@ -237,7 +268,12 @@ class Awaited:
             statement = select(User).where(User.id <= authors).options(selectinload(User.posts))
             return read_posts((await session.exec(statement)).all())
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        async with self._session() as session:
+            statement = select(func.count()).select_from(User).where(User.team == team)
+            return int((await session.exec(statement)).one())
+
+    async def count_range(self, after: int) -> int:
         async with self._session() as session:
             statement = select(func.count()).select_from(User).where(User.id > after)
             return int((await session.exec(statement)).one())

@@ -26,6 +26,7 @@ class User(Model):
     email = fields.CharField(max_length=200, db_index=True)
     age = fields.IntField()
     bio = fields.TextField(null=True)
+    team = fields.IntField(db_index=True)
     posts: Any
 
     class Meta:
@@ -77,7 +78,10 @@ class Awaited:
     async def first(self, email: str) -> Any:
         return await User.filter(email=email).first()
 
-    async def some(self, after: int) -> Sequence[Any]:
+    async def some(self, team: int) -> Sequence[Any]:
+        return await User.filter(team=team).order_by("id")
+
+    async def some_range(self, after: int) -> Sequence[Any]:
         return await User.filter(id__gt=after).order_by("id").limit(PAGE)
 
     async def many(self, after: int) -> Sequence[Any]:
@@ -98,6 +102,10 @@ class Awaited:
         await user.save(update_fields=["age"])
 
     async def update_where(self, change: tuple[int, int]) -> int:
+        team, age = change
+        return await User.filter(team=team).update(age=age)
+
+    async def update_range(self, change: tuple[int, int]) -> int:
         after, age = change
         return await User.filter(id__gt=after, id__lte=after + SPAN).update(age=age)
 
@@ -108,7 +116,10 @@ class Awaited:
     async def eager(self, authors: int) -> int:
         return read_posts(await User.filter(id__lte=authors).prefetch_related("posts"))
 
-    async def count(self, after: int) -> int:
+    async def count(self, team: int) -> int:
+        return await User.filter(team=team).count()
+
+    async def count_range(self, after: int) -> int:
         return await User.filter(id__gt=after).count()
 
     async def exists(self, email: str) -> bool:

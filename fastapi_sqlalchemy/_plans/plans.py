@@ -299,6 +299,25 @@ class Plans:
             return bool(end.value)
         raise AssertionError("expected one statement, found two")
 
+    def store_within(self, session: Any, storing: Storing) -> bool:
+        """The same in the session's transaction, which it may begin.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database refused it.
+        """
+        try:
+            change, values = next(storing)
+            try:
+                parameters = change.make(values())
+            except Exception:  # SQLAlchemy is to say why
+                sent = None
+            else:
+                sent = session.store_within(change.sql, parameters, returns=change.returns)
+            storing.send(sent)
+        except StopIteration as end:
+            return bool(end.value)
+        raise AssertionError("expected one statement, found two")
+
     async def astore(self, session: Any, storing: Storing) -> bool:
         """The same, awaited on the driver itself; False where it has to be `store`."""
         lone = self._lone

@@ -30,6 +30,7 @@ __all__ = [
     "fail",
     "inserted_within",
     "is_known",
+    "stored_within",
     "within",
 ]
 
@@ -47,7 +48,7 @@ Answer = tuple[Sequence[Any], Sequence[Any] | None]
 """What the driver gave: the rows, and the description of the columns where it was asked for."""
 
 Sent = tuple[int, Any]
-"""What became of a change: how many rows it found, and the key of a new one, where one was given."""
+"""What became of a change: how many rows it found, and the key that a new one was given."""
 
 
 def is_known(pool: Pool) -> bool:
@@ -83,6 +84,23 @@ def changed_within(connection: Connection, sql: str, parameters: Any) -> int | N
         sqlalchemy.exc.DBAPIError: The database refused it.
     """
     return _within(connection, sql, parameters, _counted)
+
+
+def stored_within(
+    connection: Connection, sql: str, parameters: Any, *, returns: bool
+) -> Sent | None:
+    """Run a statement for one record in a transaction; None as for `within`.
+
+    Args:
+        connection: That of the transaction.
+        sql: The statement.
+        parameters: Its parameters.
+        returns: Whether it returns the key that the database gave.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: The database refused it.
+    """
+    return _within(connection, sql, parameters, _returned if returns else _given)
 
 
 def inserted_within(
@@ -154,6 +172,15 @@ def _counted(cursor: Any) -> int:
     return int(cursor.rowcount)
 
 
+def _returned(cursor: Any) -> Sent:
+    row = cursor.fetchone()
+    return cursor.rowcount, None if row is None else row[0]
+
+
+def _given(cursor: Any) -> Sent:
+    return cursor.rowcount, getattr(cursor, "lastrowid", None)
+
+
 def _handle(
     connection: Connection, error: BaseException, sent: str, parameters: Any, cursor: Any
 ) -> NoReturn:
@@ -219,8 +246,7 @@ class Lone:
             connection = record.dbapi_connection
             cursor = connection.cursor()
             cursor.execute(sql, parameters)
-            row = cursor.fetchone() if returns else (getattr(cursor, "lastrowid", None),)
-            answer = cursor.rowcount, None if row is None else row[0]
+            answer = _returned(cursor) if returns else _given(cursor)
             cursor.close()
             sent = ""
             self._pool._dialect.do_commit(connection)

@@ -338,7 +338,7 @@ def updated_alone(record: Any, values: Mapping[str, Any], session: Any) -> Stori
     if not (yield from _done(change, present | values, state)):
         return False
     present.update(values)
-    _settle(session, state)
+    _settle_changed(session, state)
     return True
 
 
@@ -375,6 +375,7 @@ def _inserted(session: Any, state: Any) -> Storing:
         return False
     # whatever it says of rows, it was sent, and a trigger may have put the row elsewhere
     _, generated = sent
+    given = None if change.key is None else dict(present)
     if change.key is not None and generated is None:
         raise orm.exc.FlushError(
             f"expected the INSERT of a {state.class_.__name__} to give its key, found none: "
@@ -385,7 +386,16 @@ def _inserted(session: Any, state: Any) -> Storing:
     if change.key is not None:
         present[change.key] = generated
     _become_persistent(session, state, tuple([present[name] for name in change.identity]))
+    if (transaction := _transaction_of(session)) is not None:
+        transaction._new[state] = True
+        session.note_stored(state, given)
     return True
+
+
+def _transaction_of(session: Any) -> Any:
+    """That in which a statement was sent; None where it was a transaction of its own."""
+    transaction = session._transaction
+    return transaction if transaction is not None and transaction._connections else None
 
 
 def _become_persistent(session: Any, state: Any, values: tuple[Any, ...]) -> None:
@@ -408,11 +418,19 @@ def _settle(session: Any, state: Any) -> None:
     state._commit_all(state.dict, session.identity_map)
 
 
+def _settle_changed(session: Any, state: Any) -> None:
+    """The same of one that is not new."""
+    _settle(session, state)
+    if (transaction := _transaction_of(session)) is not None:
+        transaction._dirty[state] = True
+        session.note_stored(state)
+
+
 def _updated(session: Any, state: Any) -> Storing:
     names = _changes(state)
     if names is None or not (yield from _sent(session, "update", state, names)):
         return False
-    _settle(session, state)
+    _settle_changed(session, state)
     return True
 
 
@@ -421,6 +439,8 @@ def _deleted(session: Any, state: Any) -> Storing:
     loaded = state.expired_attributes or not related.isdisjoint(state.dict)
     if loaded or not (yield from _sent(session, "delete", state, ())):
         return False
+    if (transaction := _transaction_of(session)) is not None:
+        transaction._deleted[state] = True
     session.identity_map.safe_discard(state)
     session._deleted.pop(state, None)
     state._deleted = True

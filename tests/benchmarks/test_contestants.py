@@ -83,11 +83,19 @@ def test_a_wrong_result_is_told_and_not_timed(table: Table) -> None:
     assert set(ours.seconds) == {"bulk_insert", "tuples", "count", "exists"}
     assert wrong.notes == {
         "tuples": "KeyError: 'age'",
-        "count": "AssertionError: expected 1000, found 1001",
+        "count": "AssertionError: expected 20, found 21",
         "exists": "does not know what exists",
     }
     assert set(wrong.seconds) == {"bulk_insert"}
     assert lazy.notes == {"bulk_insert": "AssertionError: expected 11000, found 1000"}
+
+
+def test_users_of_another_team_are_told(made: Databases) -> None:
+    wrong = other("wrong team", "tests.benchmarks.wrong:Wrong")
+    with workers([wrong], "sqlite", "sync", made) as ([result], running):
+        tasks = [TASK[name] for name in ("some", "update_where")]
+        check(result, running["wrong team"], tasks, lambda _: None)
+    assert set(result.notes) == {"some", "update_where"}
 
 
 def test_nobody_is_left_out_in_silence(table: Table) -> None:

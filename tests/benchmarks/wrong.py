@@ -11,8 +11,17 @@ from benchmarks.tasks import CannotDo
 
 class Wrong(raw.SQLite):
     @override
-    def count(self, after: int) -> int:
-        return super().count(after) + 1
+    def count(self, team: int) -> int:
+        return super().count(team) + 1
+
+    @override
+    def some(self, team: int) -> list[raw.User]:
+        return self.some_range(20 * (team - 1) + 1)
+
+    @override
+    def update_where(self, change: tuple[int, int]) -> int:
+        super().update_where((change[0] + 1, change[1]))
+        return super().update_where(change)
 
     @override
     def exists(self, email: str) -> bool:

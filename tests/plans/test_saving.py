@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from datetime import date
 from enum import Enum
 from typing import Any, NamedTuple
@@ -39,6 +40,8 @@ class Shop(NamedTuple):
     item: Any
     line: Any
     part: Any
+    begin: Callable[[], None]
+    """Leaves it the first rows only."""
 
 
 def shop_at(url: str, *, plans: bool) -> Shop:
@@ -80,11 +83,16 @@ def shop_at(url: str, *, plans: bool) -> Shop:
         twice: Mapped[int | None] = mapped_column(Computed("edits * 2", persisted=True))
         document: Mapped[Any] = mapped_column(JSON)
 
-    db.create_all()
-    with db():
-        Item.new(name="known", number=100)
-        Item.query.all()
-    return Shop(db, Item, Line, Part)
+    def begin() -> None:
+        db.metadata.drop_all(db.engine)
+        db.create_all()
+        made.clear()
+        with db():
+            Item.new(name="known", number=100)
+            Item.query.all()
+
+    begin()
+    return Shop(db, Item, Line, Part, begin)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -140,6 +148,8 @@ def told(record: Any) -> Any:
     if isinstance(seen, dict) and "model" in seen:
         seen["model"] = seen["model"].__name__
         seen["key"] = None if seen["key"] is None else seen["key"][1:]
+        for name, (kind, shown) in seen["values"].items():  # SQL is shown by its address
+            seen["values"][name] = kind, shown.partition(" at 0x")[0]
     return seen
 
 
@@ -234,6 +244,133 @@ def test_the_outcome_is_the_same_on_both_paths(shops: Any, act: str) -> None:
     assert planned == plain, {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
 
 
+Within = Callable[[Shop, Act, dict[str, Any]], Any]
+
+
+class GoBack(Exception):
+    """Rolls a block back."""
+
+
+def look(seen: dict[str, Any], when: str, shop: Shop, found: Any) -> None:
+    """What shows at some moment of the records, and of the session."""
+    records = list(found) if isinstance(found, tuple) else [found]
+    seen[when] = (
+        [told(each) for each in records],
+        sorted(str(key[1:]) for key in shop.db.session.identity_map.keys()),  # noqa: SIM118
+        (len(shop.db.session.new), len(shop.db.session.dirty)),
+    )
+
+
+def in_a_block(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    with shop.db.transaction():
+        found = act(shop)
+        look(seen, "within", shop, found)
+    return found
+
+
+def in_a_block_after_another(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    with shop.db.transaction():
+        shop.item.new(name="first", number=7)
+        try:
+            found = act(shop)
+        except Exception as error:
+            seen["caught"] = type(error).__name__
+            found = None
+        look(seen, "within", shop, found)
+        last = shop.item.new(name="last", number=8)
+    return (*found, last) if isinstance(found, tuple) else (found, last)
+
+
+def in_a_block_that_fails(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    held = shop.item.get_one(1)
+    found: Any = None
+    with suppress(GoBack), shop.db.transaction():
+        try:
+            found = act(shop)
+        except Exception as error:
+            seen["caught"] = type(error).__name__
+        look(seen, "within", shop, found)
+        raise GoBack
+    return (held, *found) if isinstance(found, tuple) else (held, found)
+
+
+def in_a_savepoint_that_fails(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    with shop.db.transaction():
+        held = shop.item.new(name="first", number=7)
+        found = in_a_block_that_fails(shop, act, seen)
+        look(seen, "between", shop, found)
+        held.update(price=5)
+    return (held, *found)
+
+
+def in_a_savepoint(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    with shop.db.transaction():
+        held = shop.item.new(name="first", number=7)
+        with shop.db.transaction():
+            found = act(shop)
+        look(seen, "between", shop, found)
+    return (held, *found) if isinstance(found, tuple) else (held, found)
+
+
+def in_a_scope_that_commits_late(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    with shop.db(commit_on_exit=True):
+        found = act(shop)
+        look(seen, "within", shop, found)
+    return found
+
+
+def in_a_scope_that_commits_late_and_fails(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    found: Any = None
+    with suppress(GoBack), shop.db(commit_on_exit=True):
+        found = act(shop)
+        raise GoBack
+    return found
+
+
+def in_a_scope_that_goes_on(shop: Shop, act: Act, seen: dict[str, Any]) -> Any:
+    with shop.db(commit_on_exit=True):
+        try:
+            found = act(shop)
+        except Exception as error:
+            seen["caught"] = type(error).__name__
+            found = None
+        look(seen, "within", shop, found)
+        shop.item.new(name="last", number=8)
+        return found
+
+
+WITHIN: list[Within] = [
+    *(in_a_block, in_a_block_after_another, in_a_block_that_fails, in_a_savepoint),
+    *(in_a_savepoint_that_fails, in_a_scope_that_commits_late),
+    *(in_a_scope_that_commits_late_and_fails, in_a_scope_that_goes_on),
+]
+
+
+def outcome_within(shop: Shop, within: Within, act: Act) -> dict[str, Any]:
+    shop.begin()
+    seen: dict[str, Any] = {}
+    return result_of(shop, lambda shop: within(shop, act, seen)) | seen
+
+
+@pytest.mark.parametrize("within", WITHIN, ids=lambda each: each.__name__)
+def test_the_outcome_is_the_same_in_a_transaction(
+    shops: Callable[[], Iterator[Shop]], within: Within
+) -> None:
+    plain, planned = (
+        # another session would wait for the transaction
+        {
+            name: outcome_within(shop, within, act)
+            for name, act in ACTS.items()
+            if act is not deleted_in_the_database
+        }
+        for shop in shops()
+    )
+    for name, found in planned.items():
+        differences = {key: (found.get(key), plain[name].get(key)) for key in found | plain[name]}
+        wrong = {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
+        assert not wrong, (name, wrong)
+
+
 ALONE = {
     "new": {"insert"},
     "new with defaults": {"insert"},
@@ -252,12 +389,15 @@ ALONE = {
     "delete of what has loaded others": set(),
     "delete of a reference": {"insert", "delete"},
     "save of two": set(),
-    "without a commit": set(),
+    "without a commit": {"insert"},
 }
 
 
+@pytest.mark.parametrize("block", [False, True], ids=["alone", "in a block"])
 @pytest.mark.parametrize("act", ALONE)
-def test_one_statement_does_it_where_that_is_all(monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+def test_one_statement_does_it_where_that_is_all(
+    monkeypatch: pytest.MonkeyPatch, act: str, *, block: bool
+) -> None:
     shop = shop_at("sqlite://", plans=True)
     done: set[str] = set()
 
@@ -272,7 +412,7 @@ def test_one_statement_does_it_where_that_is_all(monkeypatch: pytest.MonkeyPatch
 
     for verb, name in (("insert", "_inserted"), ("update", "_updated"), ("delete", "_deleted")):
         monkeypatch.setattr(saving, name, noting(verb, getattr(saving, name)))
-    with shop.db():
+    with shop.db(), shop.db.transaction() if block else nullcontext():
         ACTS[act](shop)
     assert done == ALONE[act]
 
