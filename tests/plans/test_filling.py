@@ -193,7 +193,8 @@ def test_an_heir_has_a_shorter_constructor_too(
         __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "typed"}  # noqa: RUF012
 
     assert [Typed().kind, Typed().kind] == ["typed"] * 2
-    assert (Child().id, Parent().id) == (None, None)
+    ids: list[int | None] = [Child().id, Parent().id]
+    assert ids == [None, None]
     assert not _goes_the_long_way(monkeypatch, lambda: Child(name="a", size=1))
     assert vars(Child(name="a", size=1)).keys() >= {"name", "size"}
     assert inspect(Child(name="a")).mapper.class_ is Child
