@@ -17,14 +17,16 @@ from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine
 from functools import partial
 from threading import get_ident
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Generic, Protocol
 
 import anyio
 from sqlalchemy.util.concurrency import await_, greenlet_spawn, in_greenlet
+from typing_extensions import override
 
 from ._caller import note_caller
 from ._shield import Gently, uninterrupted
 from ._types import Blocking, P, R
+from ._workers import run_in_worker
 from .exceptions import BlockingCallWarning, SyncInAsyncError
 
 __all__ = ["Home", "LoopHome", "LoopsStandIn", "ThreadHome", "callers_level"]
@@ -70,9 +72,45 @@ class Home(ABC):
     async def arun(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Carry a call home and await it."""
 
+    async def arun_given(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same for the application's own function, which may call back through anyio."""
+        return await self.arun(call, *args, **kwargs)
+
+    @abstractmethod
+    def at_once(self, call: Callable[[], bool]) -> bool:
+        """Run what asks the database nothing on the event loop, unless another call runs.
+
+        Returns:
+            What it returns, or False where it was not run.
+        """
+
     def finish(self, call: Callable[[], R]) -> R:
         """Run the call that cleans up, wherever this is."""
         return self.run(call)
+
+
+class _Attempt(Generic[R]):
+    """A call that can be abandoned until it begins, and waited for from then on."""
+
+    __slots__ = ("_call", "_running", "abandoned", "started")
+
+    def __init__(self, call: Callable[[], R]) -> None:
+        self._call = call
+        self._running = threading.Lock()
+        self.abandoned = self.started = False
+
+    def __call__(self) -> R:
+        with self._running:
+            self.started = True
+            if self.abandoned:
+                raise asyncio.CancelledError
+            return self._call()
+
+    def ends(self, within: float) -> bool:
+        """Whether it is over in so many seconds, having started; -1 are as many as it takes."""
+        if over := self._running.acquire(timeout=within):
+            self._running.release()
+        return over
 
 
 class ThreadHome(Home):
@@ -121,43 +159,59 @@ class ThreadHome(Home):
 
     async def arun(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call in a worker thread; a cancellation ends its statement and waits for it."""
+        if _get_running_loop() is None:  # that of another library, which only anyio knows
+            return await self.arun_given(call, *args, **kwargs)
         note_caller()
-        # who holds a connection must never queue for a thread behind those who wait for one
-        holds = self.tenant is not None and self.tenant.in_transaction()
-        limiter = anyio.CapacityLimiter(1) if holds else None
-        abandoned = started = False
-        over = threading.Event()
-
-        def unless_abandoned() -> R:
-            nonlocal started
-            started = True
-            try:
-                if abandoned:
-                    raise asyncio.CancelledError
-                return call(*args, **kwargs)
-            finally:
-                over.set()
-
+        attempt = _Attempt(partial(call, *args, **kwargs))
         try:
-            return await anyio.to_thread.run_sync(
-                self.run, unless_abandoned, abandon_on_cancel=True, limiter=limiter
-            )
+            return await run_in_worker(partial(self.run, attempt), counted=not self._holds())
         except asyncio.CancelledError:
-            abandoned = True
-            if started:  # in this order: what sees neither of the two has not begun
-                limiter = anyio.CapacityLimiter(1)
-                stop = partial(self._interrupt, over)
-                await uninterrupted(anyio.to_thread.run_sync(stop, limiter=limiter))
+            await self._abandon(attempt)
             raise
 
-    def _interrupt(self, over: threading.Event) -> None:
+    @override
+    async def arun_given(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        note_caller()
+        attempt = _Attempt(partial(call, *args, **kwargs))
+        limiter = anyio.CapacityLimiter(1) if self._holds() else None
+        try:
+            return await anyio.to_thread.run_sync(
+                self.run, attempt, abandon_on_cancel=True, limiter=limiter
+            )
+        except asyncio.CancelledError:
+            await self._abandon(attempt)
+            raise
+
+    @override
+    def at_once(self, call: Callable[[], bool]) -> bool:
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._owner = get_ident()
+        try:
+            return call()
+        finally:
+            self._owner = None
+            self._lock.release()
+
+    def _holds(self) -> bool:
+        """Whether it may hold a connection: who does never queues behind those who wait for one."""
+        return self.tenant is not None and self.tenant.in_transaction()
+
+    async def _abandon(self, attempt: _Attempt[Any]) -> None:
+        attempt.abandoned = True
+        if attempt.started:  # in this order: what sees neither of the two has not begun
+            limiter = anyio.CapacityLimiter(1)
+            stop = partial(self._interrupt, attempt)
+            await uninterrupted(anyio.to_thread.run_sync(stop, limiter=limiter))
+
+    def _interrupt(self, attempt: _Attempt[Any]) -> None:
         """End what a call runs, again and again: between two statements none hears of it."""
         pause = 0.05
-        while self.tenant is not None and not over.is_set():
+        while self.tenant is not None and not attempt.ends(within=0):
             self.tenant.interrupt()
-            over.wait(pause)
+            attempt.ends(within=pause)
             pause = min(2 * pause, 1)
-        over.wait()
+        attempt.ends(within=-1)
 
     def _object(self) -> None:
         if self._blocking == "raise":
@@ -235,6 +289,10 @@ class LoopHome(Home):
     async def gently(self, operation: Coroutine[Any, Any, R]) -> R:
         """Await an operation on this loop that ends up in `run`, or comes from there."""
         return await Gently(operation, first=partial(self._stop, asyncio.current_task()))
+
+    @override
+    def at_once(self, call: Callable[[], bool]) -> bool:
+        return self.is_here() and not self._lock.locked() and call()
 
     def is_here(self) -> bool:
         """Whether this code runs on the loop."""

@@ -82,9 +82,13 @@ class Write(Generic[R]):
         alone: Does all of it by one statement, in a session that has neither a transaction nor
             anything to flush; gives False, and has done nothing, where it cannot.
         result: What the change returns, for that case.
+        together: Gives what stores many records in the session's transaction, past the unit of
+            work, and tells whether it did; None where that cannot be.
     """
 
-    __slots__ = ("alone", "change", "commit", "puts_back", "records", "result", "undo")
+    __slots__ = (
+        *("alone", "change", "commit", "puts_back", "records", "result", "together", "undo"),
+    )
 
     alone: Callable[[orm.Session], Storing] | None
     change: Callable[[orm.Session], R]
@@ -92,6 +96,7 @@ class Write(Generic[R]):
     puts_back: bool
     records: tuple[Any, ...]
     result: Any
+    together: Callable[[orm.Session], Callable[[], bool] | None] | None
     undo: Callable[[], None] | None
 
     def __init__(
@@ -104,10 +109,11 @@ class Write(Generic[R]):
         undo: Callable[[], None] | None = None,
         alone: Callable[[orm.Session], Storing] | None = None,
         result: Any = None,
+        together: Callable[[orm.Session], Callable[[], bool] | None] | None = None,
     ) -> None:
         self.change, self.records, self.commit = change, records, commit
         self.puts_back, self.undo = puts_back, undo
-        self.alone, self.result = alone, result
+        self.alone, self.together, self.result = alone, together, result
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,16 @@ from typing import Any, TypeVar
 from sqlalchemy import exc, inspect, orm
 
 from ._deletion import SoftDeletable, mark_deleted, reset
-from ._names import check_attributes, check_construction, check_criteria, check_values, is_sql
+from ._names import (
+    check_attributes,
+    check_construction,
+    check_criteria,
+    check_values,
+    is_sql,
+    mapper_of,
+)
 from ._operations import Operation, Read, Steps, Write
+from ._plans.inserting import inserting
 from ._plans.saving import added_alone, deleted_alone, updated_alone
 from ._received import changes_of, made_of
 from ._types import R, T, Values
@@ -139,7 +147,10 @@ def save_all(model: type[T], records: Iterable[T]) -> Write[list[T]]:
         session.add_all(given)
         return given
 
-    return Write(add, tuple(given))
+    def together(session: orm.Session) -> Callable[[], bool] | None:
+        return inserting(session, mapper_of(model), given)
+
+    return Write(add, tuple(given), result=given, together=together)
 
 
 def create(model: type[T], values: Mapping[str, Any]) -> Write[T]:

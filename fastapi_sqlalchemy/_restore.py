@@ -10,7 +10,7 @@ flushed waits again.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ class Restorer:
 
     def __init__(self) -> None:
         self._before: list[_Memory] = []
+        self._new: list[_New] = []
         self._inserted: list[tuple[orm.InstanceState[Any], Values]] = []
         self._given: list[tuple[_Memory, bool]] = []
         self._flushed: list[object] = []
@@ -79,36 +80,44 @@ class Restorer:
 
     def note(self, session: orm.Session) -> None:
         """Before a flush: what it is about to touch, beside what an earlier one touched."""
-        noted = {memory.state for memory in self._before}
+        noted = self._noted()
         pending = (*session.new, *session.dirty, *session.deleted)
         found = [_Memory.of(record) for record in pending]
         self._before += [memory for memory in found if memory.state not in noted]
 
-    def note_new(self, states: Iterable[orm.InstanceState[Any]], given: Iterable[Values]) -> None:
-        """The same of new records, whose values were looked at before."""
-        self._before += [
-            _Memory(state, state.obj(), values, {}, frozenset())
-            for state, values in zip(states, given, strict=True)
-        ]
+    def note_new(self, states: Sequence[orm.InstanceState[Any]], records: Sequence[object]) -> None:
+        """The same of new records that were stored without a flush, before the session has them."""
+        self._new.append(_New(states, records, [vars(record).copy() for record in records]))
+
+    def _noted(self) -> set[orm.InstanceState[Any]]:
+        noted = {memory.state for memory in self._before}
+        return noted.union(*[new.states for new in self._new])
 
     def note_others(self, session: orm.Session) -> None:
         """On a rollback, before SQLAlchemy expires them: the records it did not touch."""
-        noted = {memory.state for memory in self._before}
+        noted = self._noted()
         self._before += [
             _Memory.of(record)
             for state in session.identity_map.all_states()
             if state not in noted and (record := state.obj()) is not None
         ]
 
-    def forget(self) -> None:
-        """After a flush, whatever became of it."""
-        self._inserted += [
-            (memory.state, memory.values)
-            for memory in self._before
-            if memory.state.persistent
-            and any(memory.values.get(key) is None for key in _keys(memory.state))
-        ]
-        self._before, self._waiting, self._given = [], ([], [], []), []
+    def forget(self, *, lasts: bool = True) -> None:
+        """After a flush, whatever became of it.
+
+        Args:
+            lasts: Whether the transaction goes on, and may be rolled back yet.
+        """
+        if lasts:
+            self._inserted += [
+                (memory.state, memory.values)
+                for memory in self._before
+                if memory.state.persistent and None in _key_of(memory)
+            ]
+            for new in self._new:
+                self._inserted += zip(new.states, new.given, strict=True)
+        self._before, self._new = [], []
+        self._waiting, self._given = ([], [], []), []
 
     def keep_flushed(self, session: orm.Session) -> None:
         """On a flush within a savepoint: its records outlive the caller's interest in them.
@@ -145,6 +154,11 @@ class Restorer:
     def restore(self, session: orm.Session) -> None:
         """After the rollback of a flush that did not."""
         before, self._before = self._before, []
+        inserted, self._new = self._new, []
+        for rows in inserted:
+            for state, values in zip(rows.states, rows.given, strict=True):
+                if state.transient:
+                    _reset(state, values)
         for state, record, values, originals, expired in before:
             if state.transient:
                 _reset(state, values)
@@ -256,6 +270,16 @@ class _Memory(NamedTuple):
         )
 
 
+class _New(NamedTuple):
+    """Records that an INSERT has stored past the unit of work."""
+
+    states: Sequence[orm.InstanceState[Any]]
+    records: Sequence[object]
+    """They, so that they live as long as this may be needed."""
+    given: list[Values]
+    """What each had before."""
+
+
 def _load_again(
     state: orm.InstanceState[Any], record: object, values: Values, unknown: AbstractSet[str]
 ) -> set[str]:
@@ -268,9 +292,9 @@ def _load_again(
     return lost
 
 
-def _keys(state: orm.InstanceState[Any]) -> list[str]:
-    mapper = state.mapper
-    return [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+def _key_of(memory: _Memory) -> list[Any]:
+    mapper, values = memory.state.mapper, memory.values
+    return [values.get(mapper.get_property_by_column(each).key) for each in mapper.primary_key]
 
 
 def _reset(state: orm.InstanceState[Any], values: Values) -> None:

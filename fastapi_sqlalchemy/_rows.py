@@ -151,7 +151,7 @@ def insert_many(
 
     def send(session: orm.Session) -> int | list[T]:
         count, records = 0, list[T]()
-        for are_records, some in in_batches(rows, batch, read, progress):
+        for are_records, some in _batches_of(model, rows, batch, read, progress):
             count += len(some)
             if are_records:
                 _save(session, names.mapper, some)
@@ -164,6 +164,26 @@ def insert_many(
         return records if returning else count
 
     return Send(send)
+
+
+def _batches_of(
+    model: type[T],
+    rows: Iterable[Mapping[str, Any] | T],
+    size: int | None,
+    read: Callable[[int, Any], tuple[bool, Any]],
+    progress: Progress | None,
+) -> Iterator[tuple[bool, list[Any]]]:
+    """What `in_batches` gives, without a look at every row where a list of records is one batch."""
+    if (
+        isinstance(rows, list)
+        and 0 < len(rows) <= (size or BATCH)
+        and {*map(type, rows)} == {model}
+    ):
+        yield True, rows
+        if progress is not None:
+            progress(len(rows), len(rows))
+    else:
+        yield from in_batches(rows, size, read, progress)
 
 
 _AS_GIVEN: Final = {"render_nulls": True}

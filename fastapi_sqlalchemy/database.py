@@ -539,7 +539,7 @@ class SQLAlchemy(Tables):
             MissingSessionError: This code runs in no scope.
         """
         session = self._scopes.here.scope.open(awaited=True)
-        return await session.home.arun(function, *args, **kwargs)
+        return await session.home.arun_given(function, *args, **kwargs)
 
     def sends_through(self, connection: Connection) -> bool:
         """Whether a connection is one of this database's engines."""

@@ -20,7 +20,7 @@ from . import _records
 from ._lifecycle import refuse_coroutines
 from ._names import check_arguments, check_values, refuse_hidden_verbs
 from ._plans.attributes import read_at_once
-from ._plans.filling import filled
+from ._plans.filling import filled, shorten
 from ._types import T
 from .creating import CreatingVerbs
 from .query import Query, query_of
@@ -369,6 +369,11 @@ def _is_left_out(
 def _delete_what_is_gone(mapper: orm.Mapper[Any], model: type[ActiveRecord]) -> None:
     if mapper.version_id_col is None:  # else it matters who was first
         mapper.confirm_deleted_rows = False
+
+
+@event.listens_for(ActiveRecord, "after_mapper_constructed", propagate=True)
+def _make_at_once(mapper: orm.Mapper[Any], _: type[ActiveRecord]) -> None:
+    shorten(mapper, ActiveRecord.__init__)
 
 
 event.listen(ActiveRecord, "attribute_instrument", read_at_once, propagate=True)

@@ -18,6 +18,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util.queue import Empty
 from typing_extensions import override
 
+from ._workers import lend
+
 __all__ = ["LendingPool", "lending"]
 
 
@@ -39,15 +41,20 @@ class LendingPool(QueuePool):
 def lending() -> Iterator[None]:
     """Count for no worker thread while this one waits for a connection."""
     try:
-        anyio.from_thread.run_sync(_lend, 1)
-    except RuntimeError:  # not a worker thread of anyio's: there is nobody to lend to
+        _lend(1)
+    except RuntimeError:  # no worker thread, of anyio's or ours: there is nobody to lend to
         yield
         return
     try:
         yield
     finally:
-        anyio.from_thread.run_sync(_lend, -1)
+        _lend(-1)
 
 
 def _lend(threads: int) -> None:
+    if not lend(threads):
+        anyio.from_thread.run_sync(_change, threads)
+
+
+def _change(threads: int) -> None:
     anyio.to_thread.current_default_thread_limiter().total_tokens += threads

@@ -172,10 +172,13 @@ class Session(CarriedSession):
         storing = self._storing(operation, commit=commit)
         if storing is not None and self._store(storing, commit=commit, undo=operation.undo):
             return cast(R, operation.result)
+        if operation.together is not None and (store := operation.together(self)) is not None:
+            return self._write_together(operation, store, commit=commit)
         if not self.is_clean():
             self._restorer.note_waiting(self, operation.records)
-        for record in operation.records:
-            self._restorer.take_up(record)
+        if self._restorer.sets_aside():
+            for record in operation.records:
+                self._restorer.take_up(record)
         if operation.puts_back:
             self._restorer.note_values(operation.records)
         try:
@@ -191,9 +194,28 @@ class Session(CarriedSession):
             savepoint.release()
             if commit:
                 self._plain.commit()
-        if commit and self.expire_on_commit and not self.home.attributes_load:
-            self._read(Read(lambda _: load_expired_of(self, *operation.records)))
+        if commit:
+            self._load_committed(operation.records)
         return result
+
+    def _write_together(self, operation: Write[R], store: Callable[[], bool], *, commit: bool) -> R:
+        """Do a write by what stores its records past the unit of work, unless it does not."""
+        with self._undoing(operation.undo) as savepoint:
+            if not store():
+                operation.change(self)
+                self.flush_on_the_way()
+                load_expired_of(self, *operation.records)
+            savepoint.release()
+            if commit:
+                self._plain.commit()
+        if commit:
+            self._load_committed(operation.records)
+        return cast(R, operation.result)
+
+    def _load_committed(self, records: tuple[Any, ...]) -> None:
+        """Load what the commit has expired, where no attribute could load it later."""
+        if self.expire_on_commit and not self.home.attributes_load:
+            self._read(Read(lambda _: load_expired_of(self, *records)))
 
     def _storing(self, operation: Write[Any], *, commit: bool) -> Storing | None:
         """What does all of it by one statement, where the session has nothing else to do."""
@@ -317,32 +339,21 @@ class Session(CarriedSession):
         if self.in_nested_transaction() and (record := state.obj()) is not None:
             self._restorer.keep([record])
 
-    def hold_inserted(
-        self,
-        states: Sequence[orm.InstanceState[Any]],
-        given: Sequence[dict[str, Any]],
-        key: str,
-        values: Sequence[Any],
+    def note_inserted(
+        self, states: Sequence[orm.InstanceState[Any]], records: Sequence[Any]
     ) -> None:
-        """Have records that an INSERT has stored as a flush would.
+        """Account for records that an INSERT has stored, before the session holds them.
 
         Args:
-            states: Theirs; no session has them.
-            given: What was set on each before, and stays after a rollback.
-            key: The attribute of the primary key.
-            values: What the database gave for it, in the same order.
+            states: Theirs.
+            records: As their caller gave them; so they are again after a rollback.
         """
         transaction = self.get_nested_transaction() or self.get_transaction()
         assert transaction is not None  # that of the INSERT
-        hash_key = self.hash_key
-        self._restorer.note_new(states, given)
-        for number, (state, value) in enumerate(zip(states, values, strict=True), 1):
-            state.dict[key] = value
-            state.session_id, state.insert_order = hash_key, number
-            transaction._new[state] = True
-        self._register_persistent(set(states))
+        self._restorer.note_new(states, records)
+        transaction._new.update(dict.fromkeys(states, True))
         if self.in_nested_transaction():
-            self._restorer.keep([record for state in states if (record := state.obj()) is not None])
+            self._restorer.keep(records)
 
     @property
     def commits_at_once(self) -> bool:
@@ -375,7 +386,7 @@ class Session(CarriedSession):
             raise
         finally:
             self._guarding = False
-            self._restorer.forget()
+            self._restorer.forget(lasts=self._transaction is not None)
 
     def _wrote_before(self) -> bool:
         """Whether the transaction has anything that a failure must not take."""

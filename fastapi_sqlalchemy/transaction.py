@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Token
-from functools import wraps
+from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, cast
@@ -114,6 +114,15 @@ class Transaction(Place):
             session.block = self
         else:
             self._begin_outermost(session)
+
+    def _begin_in_memory(self, session: Session) -> bool:
+        """Begin where that asks the database nothing; False where it may, and nothing is begun."""
+        special = self._isolation_level is not None or self._read_only
+        within = session.block is not None or session.commits_late
+        if special or within or session.in_transaction() or not session.idle():
+            return False
+        self._begin(session)
+        return True
 
     def _refuse_nesting(self) -> None:
         for option, given in (
@@ -230,7 +239,8 @@ class Transaction(Place):
     async def __aenter__(self) -> Self:
         session = self._stand(awaited=True).open(awaited=True)
         try:
-            await uninterrupted(session.home.arun(self._begin, session))
+            if not session.home.at_once(partial(self._begin_in_memory, session)):
+                await uninterrupted(session.home.arun(self._begin, session))
         except asyncio.CancelledError as cancelled:  # it came while the block was being opened
             if session.block is self:
                 with never_hiding(cancelled):

@@ -18,6 +18,7 @@ FLOORS = {
     "_ping": 0,
     "_shield": 0,
     "_types": 0,
+    "_workers": 0,
     "autocommit": 0,
     "columns": 0,
     "hooks": 0,

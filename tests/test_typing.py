@@ -119,7 +119,7 @@ def test_the_programs_of_the_readme_are_right_without_a_plugin(
     assert check(checker, tmp_path, ignores=True) == []
 
 
-@pytest.mark.parametrize("checker", ["pyright", "pyrefly"])
+@pytest.mark.parametrize("checker", [pytest.param("pyright", marks=pytest.mark.slow), "pyrefly"])
 def test_the_examples_are_right_without_a_plugin(checker: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     assert check(checker, tmp_path, ignores=True) == []

@@ -7,8 +7,12 @@ and are given the keys that it returns: what the unit of work would send, with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from operator import itemgetter
+from types import NoneType
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Dialect, orm
@@ -16,13 +20,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_sqlalchemy._names import is_sql
 
+from .arrays import Arrays
 from .listeners import OfRecords
 from .refusing import Refused
 from .running import inserted_within, within
 from .saving import attribute_of, default_of, require_ordinary
 from .steps import PLAIN
 
-__all__ = ["Insertion", "inserted"]
+__all__ = ["Insertion", "inserted", "inserting"]
 
 _FORMS: Final = 8
 """Numbers of rows for which a model keeps its SQL."""
@@ -54,31 +59,29 @@ class _Form(NamedTuple):
     """Those of the parameters, for a driver that wants names."""
 
 
-class _Missing(NamedTuple):
-    """A value that a default makes."""
+class _Made(NamedTuple):
+    """A value that a default has made."""
 
-    place: int
-    column: _Column
     present: dict[str, Any]
+    """The values of the record that lacked it."""
+
+    attribute: str
+    value: Any
 
 
 class _Rows(NamedTuple):
     """What is sent for records."""
 
-    values: list[Any]
-    """One row after the other."""
+    columns: list[list[Any]]
+    """The values of each."""
 
-    missing: list[_Missing]
-    """Those among them that defaults have made."""
-
-    made: list[Any]
-    """What they have made, before it was processed."""
+    made: list[_Made]
+    """What the records have afterwards that they had not before."""
 
     def give_defaults(self) -> None:
         """Have the records hold what was made for them."""
-        for (_, column, present), value in zip(self.missing, self.made, strict=True):
-            if column.keeps:
-                present[column.attribute] = value
+        for present, attribute, value in self.made:
+            present[attribute] = value
 
 
 class Insertion:
@@ -93,7 +96,7 @@ class Insertion:
     """
 
     __slots__ = (
-        *("_columns", "_compiled", "_forms", "_related", "_size", "_together"),
+        *("_arrays", "_columns", "_compiled", "_forms", "_pages", "_related", "_size", "_together"),
         *("key", "watchers"),
     )
 
@@ -122,48 +125,73 @@ class Insertion:
         self._columns = [_column(mapper, others[key], compiled, name) for name, key in order]
         self._together = compiled._insertmanyvalues is not None
         most = dialect.insertmanyvalues_max_parameters
-        pages: int = dialect.insertmanyvalues_page_size
-        self._size = min(pages, most // len(order)) if most else pages
+        self._pages: int = dialect.insertmanyvalues_page_size
+        self._size = min(self._pages, most // len(order)) if most else self._pages
         self._forms: dict[int, _Form] = {}
+        sent = [others[key] for _, key in order]
+        self._arrays = Arrays.of(table, sent, dialect) if self._together else None
 
-    def rows_of(self, records: Iterable[dict[str, Any]]) -> _Rows | None:
+    def takes(self, states: Sequence[Any], mapper: orm.Mapper[Any]) -> bool:
+        """Whether these are of new records of the model, to which no others were added."""
+        manager, related = mapper.class_manager, self._related
+        for state in states:
+            if state is None or state.manager is not manager or state.session_id is not None:
+                return False
+            # what was added to a collection that is not loaded is noted there
+            if state.key is not None or not related.isdisjoint(state.committed_state):
+                return False
+        return True
+
+    def rows_of(self, records: Sequence[dict[str, Any]]) -> _Rows | None:
         """The values of records; None where they take more than that."""
-        values: list[Any] = []
-        missing: list[_Missing] = []
-        key, columns, related = self.key, self._columns, self._related
-        for present in records:
-            if present.get(key) is not None or not related.isdisjoint(present):
+        key, related = self.key, self._related
+        if [present.get(key) for present in records].count(None) < len(records):
+            return None
+        if related and not all(map(related.isdisjoint, records)):
+            return None
+        columns: list[list[Any]] = []
+        missing: list[tuple[int, int]] = []
+        for number, column in enumerate(self._columns):
+            name = column.attribute
+            values = [present.get(name) for present in records]
+            kinds = {*map(type, values)}
+            if not kinds <= PLAIN and any(type(v) not in PLAIN and is_sql(v) for v in values):
                 return None
-            for column in columns:
-                value = present.get(column.attribute)
-                if value is None:
-                    if column.default is None:
-                        return None
-                    missing.append(_Missing(len(values), column, present))
-                elif type(value) not in PLAIN and is_sql(value):
+            if NoneType in kinds:
+                if column.default is None:
                     return None
-                elif column.process is not None:
-                    value = column.process(value)
-                values.append(value)
-        # made once it is sure that they are needed
-        made = [column.default() if column.default else None for _, column, _ in missing]
-        for (place, column, _), value in zip(missing, made, strict=True):
-            values[place] = value if column.process is None else column.process(value)
-        return _Rows(values, missing, made)
+                if column.keeps:
+                    missing += [(row, number) for row, value in enumerate(values) if value is None]
+            if (process := column.process) is not None:
+                made_later = column.keeps
+                values = [None if v is None and made_later else process(v) for v in values]
+            columns.append(values)
+        return _Rows(columns, [*self._made(records, columns, missing)] if missing else [])
 
-    def keys_of(self, connection: Connection, values: Sequence[Any]) -> list[Any] | None:
+    def _made(
+        self,
+        records: Sequence[dict[str, Any]],
+        columns: list[list[Any]],
+        missing: list[tuple[int, int]],
+    ) -> Iterator[_Made]:
+        """Fill in what defaults make, now that it is sure to be needed: one row after the other."""
+        for row, number in sorted(missing):
+            column = self._columns[number]
+            assert column.default is not None
+            value = column.default()
+            columns[number][row] = value if column.process is None else column.process(value)
+            yield _Made(records[row], column.attribute, value)
+
+    def keys_of(self, connection: Connection, columns: Sequence[list[Any]]) -> list[Any] | None:
         """Insert rows, and the keys they were given, in their order; None where SQLAlchemy has to.
 
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused one of them.
         """
-        width = len(self._columns)
         if not self._together:
-            rows = zip(*[iter(values)] * width, strict=True)
-            return inserted_within(connection, self._compiled.string, rows)
+            return inserted_within(connection, self._compiled.string, zip(*columns, strict=True))
         keys: list[Any] = []
-        for start in range(0, len(values), self._size * width):
-            sql, parameters = self._ready(values[start : start + self._size * width])
+        for sql, parameters in self._statements(columns):
             answer = within(connection, sql, parameters, describe=False)
             if answer is None:
                 return None
@@ -171,15 +199,24 @@ class Insertion:
             keys += [row[0] for row in sorted(answer[0], key=itemgetter(-1))]
         return keys
 
-    def _ready(self, values: Sequence[Any]) -> tuple[str, Any]:
+    def _statements(self, columns: Sequence[list[Any]]) -> Iterator[tuple[str, Any]]:
+        """What is sent for rows, each with as many of them as it takes."""
+        for some in _pages(columns, self._pages):
+            if self._arrays is not None and (ready := self._arrays.ready(some)) is not None:
+                yield ready
+            else:
+                yield from map(self._ready, _pages(some, self._size))
+
+    def _ready(self, columns: Sequence[list[Any]]) -> tuple[str, Any]:
         """The SQL for so many rows, and the parameters of a cursor."""
-        number = len(values) // len(self._columns)
+        number = len(columns[0])
         form = self._forms.get(number)
         if form is None:
             form = self._new_form(number)
             while len(self._forms) >= _FORMS:
                 self._forms.pop(next(iter(list(self._forms))), None)  # other threads change it
             self._forms[number] = form
+        values = chain.from_iterable(zip(*columns, strict=True))
         if form.names is None:
             return form.sql, tuple(values)
         return form.sql, dict(zip(form.names, values, strict=True))
@@ -192,9 +229,11 @@ class Insertion:
             dict(zip(names, row, strict=True))
             for row in zip(*[iter(places)] * len(names), strict=True)
         ]
+        escaped = compiled.escaped_bind_names
+        sent = [{escaped.get(name, name): place for name, place in row.items()} for row in rows]
         [batch] = compiled._deliver_insertmanyvalues_batches(
             compiled.string,
-            [tuple(row.values()) for row in rows] if compiled.positional else rows,
+            [tuple(row.values()) for row in rows] if compiled.positional else sent,
             rows,
             None,
             batch_size=number,
@@ -205,6 +244,15 @@ class Insertion:
             return _Form(batch.replaced_statement, None)
         by_place = {place: name for name, place in batch.replaced_parameters.items()}
         return _Form(batch.replaced_statement, [by_place[place] for place in places])
+
+
+def _pages(columns: Sequence[list[Any]], size: int) -> Iterator[Sequence[list[Any]]]:
+    """So many rows after the other."""
+    if len(columns[0]) <= size:
+        yield columns
+        return
+    for start in range(0, len(columns[0]), size):
+        yield [values[start : start + size] for values in columns]
 
 
 def _compiled(table: Any, names: list[str], dialect: Dialect) -> SQLCompiler:
@@ -252,21 +300,39 @@ def inserted(session: Any, mapper: orm.Mapper[Any], records: Sequence[Any]) -> b
     Raises:
         sqlalchemy.exc.DBAPIError: The database refused one of them.
     """
+    insert = inserting(session, mapper, records)
+    return insert is not None and insert()
+
+
+def inserting(
+    session: Any, mapper: orm.Mapper[Any], records: Sequence[Any]
+) -> Callable[[], bool] | None:
+    """What does the same, when it is called; None where SQLAlchemy has to."""
     plans = getattr(session, "_plans", None)
     if plans is None or len(records) < 2 or not session._is_clean():
-        return False
+        return None
     insertion: Insertion | None = plans.insertion(session, mapper)
     states = [getattr(each, "_sa_instance_state", None) for each in records]
-    if insertion is None or not _are_new(states, mapper) or len(set(states)) < len(states):
-        return False
-    given = [dict(each.__dict__) for each in records]
+    if insertion is None or not insertion.takes(states, mapper) or len(set(states)) < len(states):
+        return None
+    return partial(_inserted, session, insertion, mapper, records, states)
+
+
+def _inserted(
+    session: Any,
+    insertion: Insertion,
+    mapper: orm.Mapper[Any],
+    records: Sequence[Any],
+    states: list[Any],
+) -> bool:
+    present = [each.__dict__ for each in records]
     try:
-        rows = insertion.rows_of([each.__dict__ for each in records])
+        rows = insertion.rows_of(present)
     except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
         rows = None
     if rows is None:
         return False
-    keys = session.insert_within(lambda connection: insertion.keys_of(connection, rows.values))
+    keys = session.insert_within(lambda connection: insertion.keys_of(connection, rows.columns))
     if keys is None:
         return False
     if len(keys) != len(records) or None in keys:
@@ -274,18 +340,37 @@ def inserted(session: Any, mapper: orm.Mapper[Any], records: Sequence[Any]) -> b
             f"expected the INSERT of {len(records)} {mapper.class_.__name__} to give as many keys, "
             f"found {len(keys) - keys.count(None)}: a trigger may have kept rows out"
         )
+    session.note_inserted(states, records)
     rows.give_defaults()
-    session.hold_inserted(states, given, insertion.key, keys)
+    _become_persistent(session, mapper, states, present, insertion.key, keys)
     return True
 
 
-def _are_new(states: Sequence[Any], mapper: orm.Mapper[Any]) -> bool:
-    manager = mapper.class_manager
-    return all(
-        state is not None
-        and state.manager is manager
-        and state.key is None
-        and state.session_id is None
-        and "_pending_mutations" not in state.__dict__
-        for state in states
-    )
+def _become_persistent(
+    session: Any,
+    mapper: orm.Mapper[Any],
+    states: Sequence[Any],
+    present: Sequence[dict[str, Any]],
+    key: str,
+    values: Sequence[Any],
+) -> None:
+    """What a session does with new records that have their keys, where nobody listens."""
+    hash_key, known, of_model = session.hash_key, session.identity_map, mapper._identity_class
+    for number, (state, own, value) in enumerate(zip(states, present, values, strict=True), 1):
+        own[key] = value
+        state.session_id, state.insert_order = hash_key, number
+    identities = [(of_model, (value,), None) for value in values]
+    held = dict(zip(identities, states, strict=True))
+    if len(held) < len(states) or (known._dict and not known._dict.keys().isdisjoint(held)):
+        session._register_persistent(set(states))  # which warns of it
+        return
+    known._dict.update(held)
+    reference = weakref.ref(known)
+    for state, own, identity in zip(states, present, identities, strict=True):
+        state.key, state._instance_dict = identity, reference
+        state._orphaned_outside_of_session = False
+        state.committed_state.clear()
+        if state.expired_attributes:
+            state.expired_attributes.difference_update(own)
+        state.modified = state.expired = False
+        state._strong_obj = None

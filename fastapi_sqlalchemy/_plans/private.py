@@ -47,7 +47,9 @@ NAMES: Final[dict[Any, tuple[str, ...]]] = {
     identity._WeakInstanceDict: (
         *("_add_unpresent", "_dict", "_fast_discard", "_kill", "_modified", "check_modified"),
     ),
-    instrumentation.ClassManager: ("_state_setter", "dispatch", "new_instance"),
+    instrumentation.ClassManager: (
+        *("_state_constructor", "_state_setter", "dispatch", "new_instance"),
+    ),
     orm.Mapper: (
         "_get_clause",
         "_identity_class",

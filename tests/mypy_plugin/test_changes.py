@@ -66,7 +66,7 @@ def author(post: Post) -> str:
 Check = Callable[[], str]
 
 
-@pytest.fixture(scope="module", params=["cache", "daemon"])
+@pytest.fixture(scope="module", params=["cache", pytest.param("daemon", marks=pytest.mark.slow)])
 def checker(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seed: Path
 ) -> Iterator[tuple[Path, Check]]:

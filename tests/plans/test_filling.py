@@ -1,6 +1,7 @@
 """Constructors: a record that was given its values at once is as if each had been set."""
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -86,9 +87,117 @@ def _seen(record: Any) -> Any:
 def test_a_new_record_is_the_same(
     thing: Any, monkeypatch: pytest.MonkeyPatch, values: Callable[[Any], dict[str, Any]]
 ) -> None:
-    filled = thing(**values(thing))
+    thing()
+    made = thing(**values(thing))
+    longer = _longer(thing)
+    filled = thing.__new__(thing)
+    longer(filled, **values(thing))
     _set_one_by_one(monkeypatch)
-    assert _seen(filled) == _seen(thing(**values(thing)))
+    one_by_one = thing.__new__(thing)
+    longer(one_by_one, **values(thing))
+    assert _seen(made) == _seen(filled) == _seen(one_by_one)
+
+
+def _longer(model: Any) -> Any:
+    """SQLAlchemy's constructor."""
+    return inspect(model).class_manager.new_init
+
+
+def _goes_the_long_way(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]) -> bool:
+    """Whether a record is made by SQLAlchemy."""
+    calls: list[Any] = []
+    initialize: Any = orm.InstanceState._initialize_instance
+
+    def noting(*args: Any, **values: Any) -> None:
+        calls.append(args)
+        initialize(*args, **values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(orm.InstanceState, "_initialize_instance", noting)
+        make()
+    return bool(calls)
+
+
+def test_plain_values_are_given_by_a_shorter_constructor(
+    thing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing(name="the first one sees what there is to see")
+    assert not _goes_the_long_way(monkeypatch, lambda: thing(name="a", size=1))
+    assert not _goes_the_long_way(monkeypatch, lambda: thing())
+    assert _goes_the_long_way(monkeypatch, lambda: thing(name="a", checked="b"))
+    assert _goes_the_long_way(monkeypatch, lambda: type("Unmapped", (thing,), {})(name="a"))
+
+
+def test_a_constructor_shows_what_it_takes(thing: Any) -> None:
+    assert str(signature(thing)) == str(signature(_longer(thing)))[1:].replace("self, ", "(")
+    with pytest.raises(UnknownNameError, match="nmae"):
+        thing(nmae="a")
+
+
+def test_a_record_that_was_made_can_be_given_values_once_more(thing: Any) -> None:
+    thing()
+    record = thing(name="a")
+    state = inspect(record)
+    record.__init__(name="b")
+    assert (record.name, inspect(record)) == ("b", state)
+
+
+def test_who_listens_to_new_records_hears_of_them_from_that_moment(thing: Any) -> None:
+    heard: list[Any] = []
+
+    def listen(record: Any, _: Any, values: dict[str, Any]) -> None:
+        heard.append((type(record), values))
+
+    thing(name="before")
+    event.listen(thing, "init", listen)
+    thing(name="while")
+    event.remove(thing, "init", listen)
+    thing(name="after")
+    assert heard == [(thing, {"name": "while"})]
+
+
+def test_a_model_is_configured_by_its_first_record_after_another_was_defined(
+    thing: Any, database: SQLAlchemy
+) -> None:
+    thing()
+
+    class Other(database.Base):
+        __tablename__ = "others"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        thing_id: Mapped[int] = mapped_column(ForeignKey("things.id"))
+        whose: Mapped[Any] = orm.relationship(thing, backref="others")
+
+    other = Other()
+    assert thing(others=[other]).others == [other]
+    assert other.whose.others == [other]
+
+
+def test_an_heir_has_a_shorter_constructor_too(
+    database: SQLAlchemy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Parent(database.Base):
+        __tablename__ = "parents"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str]
+        name: Mapped[str]
+
+    class Child(Parent):
+        __tablename__ = "children"
+        id: Mapped[int] = mapped_column(ForeignKey("parents.id"), primary_key=True)
+        size: Mapped[int]
+
+    class Typed(database.Base):
+        __tablename__ = "typed"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str]
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "typed"}  # noqa: RUF012
+
+    assert [Typed().kind, Typed().kind] == ["typed"] * 2
+    ids: list[int | None] = [Child().id, Parent().id]
+    assert ids == [None, None]
+    assert not _goes_the_long_way(monkeypatch, lambda: Child(name="a", size=1))
+    assert vars(Child(name="a", size=1)).keys() >= {"name", "size"}
+    assert inspect(Child(name="a")).mapper.class_ is Child
 
 
 def test_plain_values_are_given_at_once(thing: Any) -> None:
