@@ -23,14 +23,15 @@ better. `python -m benchmarks --write` makes this page anew (`pip install -e ".[
 says how to run a part of it.
 
 Each library has a process, a database and a connection of its own; rounds take turns, so that
-whatever else the machine does meets all of them, a figure is the median of its rounds, and time in
-which a process was ready and no processor was free is taken off (Linux tells it). Before anything
-is timed, the results of each library are compared with what they must be. Every call is a
-scope of its own, as a request has one. Foreign keys, journal and durability are the same for all;
-SQLite's file is in memory, and PostgreSQL does not wait for its disk. What is read, updated and
-counted by filter is a team of 20 users, by equality with an indexed column; "by a range" compares
-the key. How each one is used, and why so, stands at the top of its module in
-`benchmarks/contestants/`.
+whatever else the machine does meets all of them, and a figure is the median of its rounds. A
+library shares a processor with its threads and its processes of the server, so that nobody waits
+for an idle one to wake up; where it works alone, time in which no processor was free is taken off
+(Linux tells it). Before anything is timed, the results of each library are compared with what they
+must be. Every call is a scope of its own, as a request has one. Foreign keys, journal and
+durability are the same for all; SQLite's file is in memory, and PostgreSQL does not wait for its
+disk. What is read, updated and counted by filter is a team of 20 users, by equality with an indexed
+column; "by a range" compares the key. How each one is used, and why so, stands at the top of its
+module in `benchmarks/contestants/`.
 """
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 MODES = {"sync": "blocking", "async": "awaited"}
