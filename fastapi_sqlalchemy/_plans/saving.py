@@ -335,7 +335,7 @@ def updated_alone(record: Any, values: Mapping[str, Any], session: Any) -> Stori
     So it begins no transaction, as setting them would, and has nothing to put back.
     """
     state: Any = getattr(record, "_sa_instance_state", None)
-    if state is None or not _is_held(session, state) or state.expired_attributes:
+    if not values or state is None or not _is_held(session, state) or state.expired_attributes:
         return False
     present, columns = state.dict, Attributes.of(state.mapper).columns
     for name, value in values.items():  # each a value for a column, and another one

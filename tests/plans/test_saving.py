@@ -222,6 +222,8 @@ ACTS: dict[str, Act] = {
     "update": lambda s: s.item.new(name="one").update(price=7, colour=Colour.BLUE),
     "update to NULL": lambda s: s.item.new(name="one", price=3).update(price=None),
     "update to the same": lambda s: s.item.new(name="one", price=3).update(price=3),
+    "update of nothing": lambda s: s.item.get_one(1).update(),
+    "update from nothing": lambda s: s.item.get_one(1).update_from({}),
     "update by SQL": lambda s: s.item.new(name="one", price=3).update(price=s.item.price + 1),
     "update of a key": lambda s: s.line.new(order=1, place=1).update(place=2),
     "update of a column by another name": lambda s: s.line.new(order=1, place=1).update(text="b"),
