@@ -32,7 +32,7 @@ from sqlalchemy.sql import operators, visitors
 
 from ._comparing import MYSQL, comparable, fits
 from ._cursors import fingerprint
-from ._names import mapper_of
+from ._names import key_names, mapper_of
 
 __all__ = ["Keyset", "key_of", "whole_order"]
 
@@ -209,9 +209,7 @@ class Keyset:
 
 def key_of(model: type[Any]) -> list[ColumnElement[Any]]:
     """The primary key of a model."""
-    mapper = mapper_of(model)
-    names = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-    return [getattr(model, name).expression for name in names]
+    return [getattr(model, name).expression for name in key_names(mapper_of(model))]
 
 
 def whole_order(model: type[Any], statement: Select[Any], dialect: Dialect) -> list[Any]:

@@ -26,6 +26,7 @@ __all__ = [
     "check_values",
     "column_named",
     "is_sql",
+    "key_names",
     "mapper_of",
     "refuse_hidden_verbs",
 ]
@@ -41,6 +42,11 @@ def mapper_of(entity: Any) -> orm.Mapper[Any]:
         return cast("orm.Mapper[Any]", own)
     mapper: orm.Mapper[Any] = inspect(entity, raiseerr=True).mapper
     return mapper
+
+
+def key_names(mapper: orm.Mapper[Any]) -> list[str]:
+    """The attributes of the primary key, in its order."""
+    return [mapper.get_property_by_column(column).key for column in mapper.primary_key]
 
 
 def is_sql(value: object) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from ._guarding import guarded_of
-from ._names import check_construction, check_values, mapper_of
+from ._names import check_construction, check_values, key_names, mapper_of
 from ._types import T, Values
 
 __all__ = ["build", "changes_of", "left_out", "made_of"]
@@ -26,8 +26,7 @@ def changes_of(model: type, values: Values, *, exclude_unset: bool) -> dict[str,
     """
     given = _received("update_from", model, values, exclude_unset=exclude_unset)
     check_values("update_from", model, given)
-    mapper = mapper_of(model)
-    key = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
+    key = key_names(mapper_of(model))
     return {name: value for name, value in given.items() if name not in key}
 
 

@@ -18,6 +18,8 @@ from sqlalchemy import inspect, orm
 from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 from sqlalchemy.util import memoized_property
 
+from ._names import key_names
+
 __all__ = ["Restorer", "Snapshot"]
 
 Values = dict[str, Any]
@@ -293,8 +295,7 @@ def _load_again(
 
 
 def _key_of(memory: _Memory) -> list[Any]:
-    mapper, values = memory.state.mapper, memory.values
-    return [values.get(mapper.get_property_by_column(each).key) for each in mapper.primary_key]
+    return [memory.values.get(name) for name in key_names(memory.state.mapper)]
 
 
 def _reset(state: orm.InstanceState[Any], values: Values) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 from sqlalchemy import Column, insert, orm
 
 from ._loaded import load_expired
-from ._names import is_sql, mapper_of
+from ._names import is_sql, key_names, mapper_of
 from ._operations import Send
 from ._plans.inserting import inserted
 from ._types import T
@@ -53,9 +53,7 @@ class Names(Generic[T]):
         )
         self._known = self.columns | set(self.mapper.composites.keys() if composites else ())
         self._seen: set[tuple[Any, ...]] = set()
-        self._keys = [
-            self.mapper.get_property_by_column(column).key for column in self.mapper.primary_key
-        ]
+        self._keys = key_names(self.mapper)
 
     def check(self, names: Iterable[str], row: int | None = None) -> None:
         """Refuse what is no column.

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import orm
 from sqlalchemy.orm.exc import StaleDataError
 
+from ._names import key_names
 from .exceptions import StaleRecordError
 
 __all__ = ["typed"]
@@ -34,10 +35,9 @@ def typed(error: StaleDataError, session: orm.Session) -> StaleDataError:
     if not mappers:  # of a relationship's table of pairs
         return error
     mapper = mappers.pop() if len(mappers) == 1 else mappers.pop().base_mapper
-    keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
     return StaleRecordError(
         mapper.class_.__name__,
-        keys,
+        key_names(mapper),
         expected=int(said["expected"]),
         matched=int(said["matched"]),
     )

@@ -18,7 +18,7 @@ from sqlalchemy import event, exc, inspect, orm
 
 from . import _records
 from ._lifecycle import refuse_coroutines
-from ._names import check_arguments, check_values, refuse_hidden_verbs
+from ._names import check_arguments, check_values, key_names, refuse_hidden_verbs
 from ._plans.attributes import read_at_once
 from ._plans.filling import filled, shorten
 from ._types import T
@@ -348,8 +348,8 @@ class ActiveRecord(CreatingVerbs, WritingVerbs, SchemaVerbs):
         state: orm.InstanceState[Any] = inspect(self, raiseerr=True)
         if state.identity is None:
             return f"<{type(self).__name__} (not saved)>"
-        names = [state.mapper.get_property_by_column(c).key for c in state.mapper.primary_key]
-        pairs = (f"{name}={value!r}" for name, value in zip(names, state.identity, strict=True))
+        values = zip(key_names(state.mapper), state.identity, strict=True)
+        pairs = (f"{name}={value!r}" for name, value in values)
         return f"<{type(self).__name__} {' '.join(pairs)}>"
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import union_all as union_all_of
 from typing_extensions import override
 
 from ._deletion import WITH_DELETED
-from ._names import mapper_of
+from ._names import key_names, mapper_of
 from ._operations import Read
 from ._plans.asking import RECORDS, Shape
 from ._plans.found import Known
@@ -98,7 +98,7 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
                     f"{verb}() expected queries of {self._model.__name__}, found {query!r}: "
                     "combine their statements, `sqlalchemy.union(query.statement, other.statement)`"
                 )
-        keys = [getattr(self._model, name) for name in _key_names(self._model)]
+        keys = [getattr(self._model, name) for name in key_names(mapper_of(self._model))]
         parts: list[Query[T]] = [self, *queries]
         hidden = any(part._finds_deleted() for part in parts)  # the parts decide, each for itself
         wanted = combine(*(part._keys(shown=hidden) for part in parts))
@@ -120,7 +120,7 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         """
         if shown and not self._finds_deleted():
             return self._alive()._keys(shown=False)
-        names = _key_names(self._model)
+        names = key_names(mapper_of(self._model))
         if self._sliced or self._distinct:  # which rows are there depends on all their columns
             part = orm.aliased(self._model, self._statement.subquery())
             return select(*(getattr(part, name) for name in names))
@@ -362,11 +362,6 @@ def _one_or_none(found: list[T]) -> T | None:
     return Known(found).one_or_none() if len(found) > 1 else found[0] if found else None
 
 
-def _key_names(model: type[Any]) -> list[str]:
-    mapper = mapper_of(model)
-    return [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-
-
 def _is_null(ident: Any) -> bool:
     parts = ident.values() if isinstance(ident, dict) else ident
     if not isinstance(ident, dict | tuple | list):
@@ -375,7 +370,7 @@ def _is_null(ident: Any) -> bool:
 
 
 def _key_criteria(model: type[Any], ident: Any) -> list[Criterion]:
-    names = _key_names(model)
+    names = key_names(mapper_of(model))
     if not isinstance(ident, dict):
         parts = ident if isinstance(ident, tuple | list) else (ident,)
         if len(parts) != len(names):

@@ -17,6 +17,7 @@ from sqlalchemy.orm import loading
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_sqlalchemy._deletion import hiding
+from fastapi_sqlalchemy._names import key_names
 
 from .refusing import Refused
 from .states import LoadedState
@@ -115,7 +116,7 @@ def loader_of(
         key: f"v{number}" if process is None else f"p{number}(v{number})"
         for number, (key, process) in enumerate(zip(keys, processors, strict=True))
     }
-    identity = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    identity = key_names(mapper)
     names: dict[str, Any] = {f"p{n}": each for n, each in enumerate(processors) if each}
     names |= {
         "State": LoadedState,

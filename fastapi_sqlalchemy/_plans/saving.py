@@ -19,7 +19,7 @@ from sqlalchemy.sql import schema
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_sqlalchemy._deletion import hiding
-from fastapi_sqlalchemy._names import is_sql
+from fastapi_sqlalchemy._names import is_sql, key_names
 from fastapi_sqlalchemy.exceptions import StaleRecordError
 
 from . import mappings
@@ -473,8 +473,7 @@ def _done(change: Change, values: Mapping[str, Any], state: Any) -> Storing:
 
 
 def _found_nothing_to_update(mapper: orm.Mapper[Any]) -> None:
-    keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-    raise StaleRecordError(mapper.class_.__name__, keys, expected=1, matched=0)
+    raise StaleRecordError(mapper.class_.__name__, key_names(mapper), expected=1, matched=0)
 
 
 def _found_nothing_to_delete(mapper: orm.Mapper[Any]) -> None:
