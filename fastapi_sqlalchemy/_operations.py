@@ -79,8 +79,8 @@ class Write(Generic[R]):
         commit: Who commits: True this operation, False somebody later, None as the scope says.
         puts_back: Whether the change itself sets values, which the records lose if it fails.
         undo: Called then, for what is more than that.
-        alone: Does all of it by one statement, in a session that has neither a transaction nor
-            anything to flush; gives False, and has done nothing, where it cannot.
+        alone: Does all of it by one statement, in a session that has nothing to flush; gives False,
+            and has done nothing, where it cannot.
         result: What the change returns, for that case.
         together: Gives what stores many records in the session's transaction, past the unit of
             work, and tells whether it did; None where that cannot be.

@@ -188,34 +188,36 @@ class Session(CarriedSession):
             raise
         if self._save_waiting(operation, commit=commit):
             return result
-        with self._undoing(operation.undo) as savepoint:
+
+        def flush() -> None:
             self.flush()
             load_expired_of(self, *operation.records)
-            savepoint.release()
-            if commit:
-                self._plain.commit()
-        if commit:
-            self._load_committed(operation.records)
+
+        self._conclude(operation, flush, commit=commit)
         return result
 
     def _write_together(self, operation: Write[R], store: Callable[[], bool], *, commit: bool) -> R:
         """Do a write by what stores its records past the unit of work, unless it does not."""
-        with self._undoing(operation.undo) as savepoint:
+
+        def store_or_flush() -> None:
             if not store():
                 operation.change(self)
                 self.flush_on_the_way()
                 load_expired_of(self, *operation.records)
+
+        self._conclude(operation, store_or_flush, commit=commit)
+        return cast(R, operation.result)
+
+    def _conclude(self, operation: Write[Any], send: Callable[[], None], *, commit: bool) -> None:
+        """Send what a write has left to send, all or nothing, and commit where that is its own."""
+        with self._undoing(operation.undo) as savepoint:
+            send()
             savepoint.release()
             if commit:
                 self._plain.commit()
-        if commit:
-            self._load_committed(operation.records)
-        return cast(R, operation.result)
-
-    def _load_committed(self, records: tuple[Any, ...]) -> None:
-        """Load what the commit has expired, where no attribute could load it later."""
-        if self.expire_on_commit and not self.home.attributes_load:
-            self._read(Read(lambda _: load_expired_of(self, *records)))
+        # what the commit has expired, where no attribute could load it later
+        if commit and self.expire_on_commit and not self.home.attributes_load:
+            self._read(Read(lambda _: load_expired_of(self, *operation.records)))
 
     def _storing(self, operation: Write[Any], *, commit: bool) -> Storing | None:
         """What does all of it by one statement, where the session has nothing else to do."""

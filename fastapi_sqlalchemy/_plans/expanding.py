@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from .keeping import keep
 from .refusing import Refused
 
 __all__ = ["Lists"]
@@ -118,9 +119,7 @@ class Lists:
             order = [each for name in order for each in state.parameter_expansion.get(name, [name])]
         form = _Form(state.statement, self._pieces(order, state.parameter_expansion))
         if sum(lengths) <= _LONGEST:
-            while len(self._forms) >= MOST:
-                self._forms.pop(next(iter(list(self._forms))), None)  # other threads change it
-            self._forms[lengths] = form
+            keep(self._forms, lengths, form, most=MOST)
         return form
 
     def _pieces(self, order: Sequence[str], expansion: Any) -> list[_Piece]:

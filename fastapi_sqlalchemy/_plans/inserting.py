@@ -21,6 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from fastapi_sqlalchemy._names import is_sql
 
 from .arrays import Arrays
+from .keeping import keep
 from .listeners import OfRecords
 from .refusing import Refused
 from .running import inserted_within, within
@@ -213,9 +214,7 @@ class Insertion:
         form = self._forms.get(number)
         if form is None:
             form = self._new_form(number)
-            while len(self._forms) >= _FORMS:
-                self._forms.pop(next(iter(list(self._forms))), None)  # other threads change it
-            self._forms[number] = form
+            keep(self._forms, number, form, most=_FORMS)
         values = chain.from_iterable(zip(*columns, strict=True))
         if form.names is None:
             return form.sql, tuple(values)

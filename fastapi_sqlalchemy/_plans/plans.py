@@ -20,6 +20,7 @@ from fastapi_sqlalchemy._deletion import hiding
 from . import awaiting, running
 from .beside import Branch, follow
 from .inserting import Insertion
+from .keeping import keep
 from .listeners import OfRecords, OfSessions, OfStatements, Silence
 from .loaders import Load
 from .private import is_tested
@@ -154,7 +155,7 @@ class Plans:
             plan = make()
         except Refused as refusal:
             plan = str(refusal)
-        _keep(self.known, key, plan)
+        keep(self.known, key, plan, most=MOST)
         return plan
 
     def obstacle(self, session: Any, plan: Plan) -> str | None:
@@ -216,7 +217,7 @@ class Plans:
                 change = change_of(verb, mapper, names, self.engine.dialect)
             except Refused as refusal:
                 change = str(refusal)
-            _keep(self._changes, key, change)
+            keep(self._changes, key, change, most=MOST)
         if self._writing is None:
             self._writing = OfSessions.writing(type(session))
         if isinstance(change, str) or self._writing.any(session) or change.watchers.any():
@@ -346,12 +347,11 @@ class Plans:
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused it.
         """
-        if session._new or session._deleted or session.identity_map._modified:
+        if not session.is_clean():
             session._autoflush()  # a value may be the key of a record that is stored by that
-        try:
-            sql, parameters = statement.ready(values())
-        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
+        if (ready := _ready(statement, values)) is None:
             return None
+        sql, parameters = ready
         answer = None
         if (lone := self._lone) is not None and session.reads_alone:
             answer = lone.run(session, sql, parameters, describe=describe)
@@ -379,12 +379,6 @@ def _is_stored(storing: Storing, sent: running.Sent | None) -> bool:
     except StopIteration as end:
         return bool(end.value)
     raise AssertionError("expected one statement, found two")
-
-
-def _keep(plans: dict[Any, Any], key: Any, plan: Any) -> None:
-    while len(plans) >= MOST:
-        plans.pop(next(iter(list(plans))), None)  # other threads change it meanwhile
-    plans[key] = plan
 
 
 @event.listens_for(orm.Mapper, "after_mapper_constructed")

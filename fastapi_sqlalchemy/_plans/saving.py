@@ -1,9 +1,10 @@
 """The INSERT, UPDATE or DELETE of one record that has nothing to do with any other.
 
-SQLAlchemy's unit of work sorts what depends on what.  Where a single record waits in a session that
-has no transaction, one statement in the driver's autocommit is the whole transaction: what the unit
-of work would send, with the same values.  Whatever is more than that is left to it: relationships,
-SQL as a value, defaults of the server, versions, listeners.
+SQLAlchemy's unit of work sorts what depends on what.  Where a single record waits in a session, one
+statement is all that is sent: what the unit of work would send, with the same values.  Outside a
+transaction it is the whole transaction, in the driver's autocommit; within one, the session is told
+what a rollback has to take back.  Whatever is more than that is left to the unit of work:
+relationships, SQL as a value, defaults of the server, versions, listeners.
 """
 
 from __future__ import annotations
