@@ -4,12 +4,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from sqlalchemy import inspect
 from sqlalchemy.orm import Load
 
 from fastapi_sqlalchemy import SQLAlchemy
 
 Seen = dict[str, Any]
+
+SOME_EXAMPLES = settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+"""Of random questions, each asked on both paths: many would take long."""
 
 _IN_SLOTS_OR_NOT = (
     *("_strong_obj", "identity_token", "load_options", "load_path", "runid", "session_id"),

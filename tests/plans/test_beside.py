@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, String, Table, event
 from sqlalchemy.exc import SAWarning
@@ -22,7 +22,7 @@ from sqlalchemy.orm import (
 from fastapi_sqlalchemy import SoftDeleteMixin, SQLAlchemy
 from fastapi_sqlalchemy._plans import beside
 from fastapi_sqlalchemy.testing import assert_queries
-from tests.plans.both import assert_equal_on_both_paths
+from tests.plans.both import SOME_EXAMPLES, assert_equal_on_both_paths
 from tests.plans.test_equality import address
 from tests.statements import sent
 
@@ -445,11 +445,7 @@ async def test_awaited_all_is_loaded_as_well(town: Town) -> None:
     await town.db.adispose()
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@SOME_EXAMPLES
 @given(data=st.data())
 def test_any_path_through_the_models_is_the_same(town: Town, data: st.DataObject) -> None:
     model = data.draw(st.sampled_from([town.house, town.flat, town.tenant, town.street]))

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, event, func, select, tuple_
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from fastapi_sqlalchemy import Query, SQLAlchemy
 from fastapi_sqlalchemy._plans.plans import Plans
 from fastapi_sqlalchemy.exceptions import MissingSessionError, UnknownNameError
 from tests.blog import User
+from tests.plans.both import SOME_EXAMPLES
 from tests.plans.test_equality import address, model_of, models, refine, rows_of
 from tests.plans.test_equality import chains as chains_of
 from tests.plans.test_saving import Act, Colour, Shop, failing, result_of, shop_at, shops
@@ -240,11 +241,7 @@ def test_a_model_that_gets_heirs_changes_their_rows_as_without_plans() -> None:
         assert shop.part.query.filter_by(name="heir").update(name="two") == 1
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@SOME_EXAMPLES
 @given(data=st.data())
 def test_a_chain_changes_the_same_on_both_paths(address: str, data: st.DataObject) -> None:
     key, others = data.draw(models())

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import (
     JSON,
@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import override
 
 from fastapi_sqlalchemy import SQLAlchemy, UTCDateTime
-from tests.plans.both import assert_equal_on_both_paths
+from tests.plans.both import SOME_EXAMPLES, assert_equal_on_both_paths
 
 
 class Colour(Enum):
@@ -154,11 +154,7 @@ def address(request: pytest.FixtureRequest) -> str:
     return "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@SOME_EXAMPLES
 @given(data=st.data())
 def test_a_chain_finds_the_same_on_both_paths(address: str, data: st.DataObject) -> None:
     key, others = data.draw(models())

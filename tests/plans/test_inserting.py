@@ -6,13 +6,14 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, inspect
 from sqlalchemy.orm import Session
 
 from fastapi_sqlalchemy import Repository
 from fastapi_sqlalchemy._plans.inserting import Insertion
+from tests.plans.both import SOME_EXAMPLES
 from tests.plans.test_equality import address
 from tests.plans.test_saving import Act, Colour, Shop, change, failing, result_of, shop_at, shops
 
@@ -322,11 +323,7 @@ def test_a_key_that_was_none_is_none_again_after_a_rollback(store: str, plans: b
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(SOME_EXAMPLES, max_examples=20)
 @given(data=st.data())
 def test_any_records_are_inserted_alike(address: str, data: st.DataObject) -> None:
     given_values = data.draw(

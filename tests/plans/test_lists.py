@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, String, bindparam, func, literal, or_, tuple_
 from sqlalchemy.types import TypeDecorator
@@ -14,7 +14,7 @@ from typing_extensions import override
 from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy._plans import expanding
 from tests.blog import Post, User
-from tests.plans.both import assert_equal_on_both_paths
+from tests.plans.both import SOME_EXAMPLES, assert_equal_on_both_paths
 from tests.plans.test_equality import KINDS, address, model_of
 from tests.statements import sent
 
@@ -142,11 +142,7 @@ def test_values_of_a_list_are_processed_each(address: str) -> None:
         db.dispose()
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@SOME_EXAMPLES
 @given(data=st.data())
 def test_any_list_of_any_type_finds_the_same(address: str, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(KINDS.keys() - {"document", "pickled"})))

@@ -139,8 +139,7 @@ def result_of(shop: Shop, act: Act, noted: Mapping[str, Any] = MappingProxyType(
         except Exception as error:
             seen["error"] = type(error).__name__, str(error).partition("\n")[0]
             found = None
-        records = list(found) if isinstance(found, tuple) else [found]
-        seen["records"] = [told(each) for each in records]
+        seen["records"] = [told(each) for each in all_of(found)]
         if {"error", "caught"} & (seen.keys() | noted.keys()):
             gc.collect()  # what an error's traceback holds is not held by the session
         held = list(shop.db.session.identity_map.keys())
@@ -150,6 +149,11 @@ def result_of(shop: Shop, act: Act, noted: Mapping[str, Any] = MappingProxyType(
         seen["transaction"] = shop.db.session.in_transaction()
     seen["rows"] = rows_of(shop)
     return seen
+
+
+def all_of(found: Any) -> tuple[Any, ...]:
+    """The one record that an act gives, or the several."""
+    return found if isinstance(found, tuple) else (found,)
 
 
 def told(record: Any) -> Any:
@@ -264,12 +268,22 @@ class GoBack(Exception):
 
 def look(seen: Seen, when: str, shop: Shop, found: Any) -> None:
     """What shows at some moment of the records, and of the session."""
-    records = list(found) if isinstance(found, tuple) else [found]
     seen[when] = (
-        [told(each) for each in records],
+        [told(each) for each in all_of(found)],
         sorted(str(key[1:]) for key in shop.db.session.identity_map.keys()),  # noqa: SIM118
         (len(shop.db.session.new), len(shop.db.session.dirty)),
     )
+
+
+def caught(shop: Shop, act: Act, seen: Seen) -> Any:
+    """What an act gives, or None where it fails; and what shows then."""
+    try:
+        found = act(shop)
+    except Exception as error:
+        seen["caught"] = type(error).__name__
+        found = None
+    look(seen, "within", shop, found)
+    return found
 
 
 def in_a_block(shop: Shop, act: Act, seen: Seen) -> Any:
@@ -282,27 +296,18 @@ def in_a_block(shop: Shop, act: Act, seen: Seen) -> Any:
 def in_a_block_after_another(shop: Shop, act: Act, seen: Seen) -> Any:
     with shop.db.transaction():
         shop.item.new(name="first", number=7)
-        try:
-            found = act(shop)
-        except Exception as error:
-            seen["caught"] = type(error).__name__
-            found = None
-        look(seen, "within", shop, found)
+        found = caught(shop, act, seen)
         last = shop.item.new(name="last", number=8)
-    return (*found, last) if isinstance(found, tuple) else (found, last)
+    return (*all_of(found), last)
 
 
 def in_a_block_that_fails(shop: Shop, act: Act, seen: Seen) -> Any:
     held = shop.item.get_one(1)
     found: Any = None
     with suppress(GoBack), shop.db.transaction():
-        try:
-            found = act(shop)
-        except Exception as error:
-            seen["caught"] = type(error).__name__
-        look(seen, "within", shop, found)
+        found = caught(shop, act, seen)
         raise GoBack
-    return (held, *found) if isinstance(found, tuple) else (held, found)
+    return (held, *all_of(found))
 
 
 def in_a_savepoint_that_fails(shop: Shop, act: Act, seen: Seen) -> Any:
@@ -320,7 +325,7 @@ def in_a_savepoint(shop: Shop, act: Act, seen: Seen) -> Any:
         with shop.db.transaction():
             found = act(shop)
         look(seen, "between", shop, found)
-    return (held, *found) if isinstance(found, tuple) else (held, found)
+    return (held, *all_of(found))
 
 
 def in_a_scope_that_commits_late(shop: Shop, act: Act, seen: Seen) -> Any:
@@ -340,12 +345,7 @@ def in_a_scope_that_commits_late_and_fails(shop: Shop, act: Act, seen: Seen) -> 
 
 def in_a_scope_that_goes_on(shop: Shop, act: Act, seen: Seen) -> Any:
     with shop.db(commit_on_exit=True):
-        try:
-            found = act(shop)
-        except Exception as error:
-            seen["caught"] = type(error).__name__
-            found = None
-        look(seen, "within", shop, found)
+        found = caught(shop, act, seen)
         shop.item.new(name="last", number=8)
         return found
 
