@@ -16,7 +16,6 @@ from abc import ABC, abstractmethod
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine
 from functools import partial
-from threading import get_ident
 from typing import Any, ClassVar, Final, Generic, Protocol
 
 import anyio
@@ -120,39 +119,27 @@ class ThreadHome(Home):
         blocking: What to do about a blocking call on a running event loop.
     """
 
-    __slots__ = ("_blocking", "_lock", "_owner")
+    __slots__ = ("_blocking", "_lock")
 
     attributes_load = True
 
     def __init__(self, blocking: Blocking) -> None:
         self.tenant, self._blocking = None, blocking
-        self._lock = threading.Lock()
-        self._owner: int | None = None
+        self._lock: Any = threading.RLock()  # a call within one of the same thread is part of it
 
     def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call in this thread."""
-        me = get_ident()
-        if self._owner == me:  # within a call already
-            return call(*args, **kwargs)
-        if _get_running_loop() is not None:
+        if _get_running_loop() is not None and not self._lock._is_owned():
             if _GREENLETS and in_greenlet():  # SQLAlchemy's AsyncSession over a thread
                 return await_(self.arun(call, *args, **kwargs))
             self._object()
         with self._lock:
-            self._owner = me
-            try:
-                return call(*args, **kwargs)
-            finally:
-                self._owner = None
+            return call(*args, **kwargs)
 
     def finish(self, call: Callable[[], R]) -> R:
         """Clean up first, and object to the place afterwards."""
         with self._lock:
-            self._owner = get_ident()
-            try:
-                result = call()
-            finally:
-                self._owner = None
+            result = call()
         if _get_running_loop() is not None:
             self._object()
         return result
@@ -186,11 +173,9 @@ class ThreadHome(Home):
     def at_once(self, call: Callable[[], bool]) -> bool:
         if not self._lock.acquire(blocking=False):
             return False
-        self._owner = get_ident()
         try:
             return call()
         finally:
-            self._owner = None
             self._lock.release()
 
     def _holds(self) -> bool:

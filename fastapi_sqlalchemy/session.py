@@ -481,7 +481,8 @@ class Session(CarriedSession):
 
     def _end(self) -> None:
         self._ended, self.home.tenant = True, None
-        if self._transaction is not None or self._plans is None or _DETACHING.any(self):
+        own = "dispatch" in vars(self)
+        if self._transaction is not None or self._plans is None or own or _DETACHED_HEARD():
             self._end_or_drop(self._plain.close)
             return
         # what `close()` does to records where nobody hears of it, without asking who does
@@ -494,7 +495,8 @@ class Session(CarriedSession):
         self.identity_map._modified.clear()
 
 
-_DETACHING: Final = OfSessions.detaching(Session)
+_DETACHED_HEARD: Final = OfSessions.detaching(Session).silence.is_broken
+"""Whether somebody listens to records that outlive their session."""
 
 
 class _Savepoint:

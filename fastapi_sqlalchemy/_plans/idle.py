@@ -14,8 +14,6 @@ from sqlalchemy.util.queue import Empty, Queue
 
 from fastapi_sqlalchemy._ping import is_trusted
 
-from .listeners import OfPool
-
 __all__ = ["UNMADE", "Idle"]
 
 UNMADE: Final = object()
@@ -29,12 +27,10 @@ class Idle:
         pool: A `QueuePool`.
     """
 
-    __slots__ = ("_listeners", "_pool", "_queue", "_recycles")
+    __slots__ = ("_pool", "_queue")
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._listeners = OfPool(pool)
-        self._recycles = pool._recycle > -1
         self._queue: Any = pool._pool if type(pool._pool) is Queue else None
 
     def take(self, *, awaited: bool = False) -> Any:
@@ -44,8 +40,6 @@ class Idle:
             awaited: Whether nothing may wait here for the server.
         """
         pool = self._pool
-        if self._recycles or self._listeners.any():
-            return None
         if (queue := self._queue) is not None:  # past `get()`, for a third of its time
             with queue.mutex:
                 if not queue.queue:

@@ -24,7 +24,6 @@ __all__ = [
     "Attributes",
     "Clauses",
     "Equal",
-    "Key",
     "Limit",
     "Offset",
     "Step",
@@ -133,53 +132,6 @@ def _compares_plainly(column: Any) -> bool:
 _PLAIN_MODULES: Final = frozenset({"builtins", "typing", "sqlalchemy", __name__.partition(".")[0]})
 
 _COLUMNS: Final = "_fastapi_sqlalchemy_columns"
-
-
-_KEYS: Final = PLAIN - {type(None)}
-
-
-class Key:
-    """`get(1)`, by the primary key.
-
-    Args:
-        mapper: The model's.
-        values: Those of the key.
-    """
-
-    __slots__ = ("_mapper", "constants", "key", "values")
-
-    constants: tuple[Any, ...]
-    key: tuple[Any, ...]
-    values: tuple[Any, ...]
-
-    def __init__(self, mapper: orm.Mapper[Any], values: tuple[Any, ...]) -> None:
-        self._mapper, self.values, self.constants = mapper, values, values
-        self.key = ("key", type(values[0]) if len(values) == 1 else (*map(type, values),))
-
-    def known_to(self, session: orm.Session) -> Any:
-        """The record, where a session has it."""
-        known: Any = session.identity_map
-        if not known._dict:  # most are asked for their first one
-            return None
-        return known.get((self._mapper._identity_class, self.values, None))
-
-    @classmethod
-    def of(cls, model: Any, ident: Any) -> Key | None:
-        """The step, where it is known what SQLAlchemy makes of such a key."""
-        mapper: orm.Mapper[Any] | None = getattr(model, "__mapper__", None)
-        if mapper is None or type(ident) is bool:
-            return None
-        if type(ident) is not tuple:
-            plain = type(ident) in _KEYS and len(mapper.primary_key) == 1
-            return cls(mapper, (ident,)) if plain else None
-        plain = len(ident) == len(mapper.primary_key) and all(type(each) in _KEYS for each in ident)
-        return cls(mapper, ident) if plain else None
-
-    def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
-        # the criterion of `session.get()`
-        criterion, parameters = self._mapper._get_clause
-        binds = [parameters[column] for column in self._mapper.primary_key]
-        return statement.where(criterion), [*binds]
 
 
 class Clauses:
