@@ -256,8 +256,8 @@ class UnitOfWork(orm.Session):
 @event.listens_for(UnitOfWork, "after_begin")
 def _began(session: orm.Session, _: SessionTransaction, connection: Connection) -> None:
     ours = cast(UnitOfWork, session)
-    _ = ours.hash_key  # `close_all_sessions()` has to find it
     ours._connection = connection
+    assert ours.hash_key  # by which `close_all_sessions()` finds it
     ours._held_since = time.monotonic()
 
 

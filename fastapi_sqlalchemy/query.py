@@ -22,7 +22,6 @@ from ._names import key_names, mapper_of
 from ._operations import Read
 from ._plans.asking import RECORDS, OfKey, Shape
 from ._plans.found import Known
-from ._plans.steps import Limit
 from ._reading import Found, Reading, needed
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
@@ -136,7 +135,9 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
 
     @override
     def _first(self) -> Read[T | None]:
-        one = None if self._limit is not None else self._shape(RECORDS, "all", None, Limit(1))
+        if self._limit is not None:
+            return super()._first()
+        one = self._shape(RECORDS, "first", lambda: self.statement.limit(1))
         if one is None:
             return super()._first()
 

@@ -19,7 +19,7 @@ from .loaders import Load, dict_loader, loader_of, processors_of, row_loader, va
 from .plans import Plan, Plans
 from .refusing import Refused
 from .statements import Statement
-from .steps import PLAIN, Step
+from .steps import BOUND, Step
 
 __all__ = ["DICTS", "RECORDS", "ROWS", "VALUE", "OfKey", "Shape", "compose"]
 
@@ -46,8 +46,8 @@ class Shape:
         model: What is asked about.
         steps: The calls of the chain.
         kind: What its rows are to become.
-        terminal: Its name, where it makes a statement of its own out of the chain's.
-        make: Makes the statement of the terminal.
+        terminal: Its name: each makes a statement of its own out of the chain's.
+        make: Makes the statement, and tells where its values are.
         options: The loader options of the statement.
     """
 
@@ -59,7 +59,7 @@ class Shape:
         steps: tuple[Step, ...],
         kind: Kind,
         terminal: str,
-        make: Callable[[], tuple[AnySelect, Binds]] | None = None,
+        make: Callable[[], tuple[AnySelect, Binds]],
         options: tuple[Any, ...] = (),
     ) -> None:
         self._model, self._steps, self._kind = model, steps, kind
@@ -137,16 +137,11 @@ class Shape:
 
     def _new_plan(self, dialect: Dialect) -> Plan:
         mapper: orm.Mapper[Any] = orm.class_mapper(self._model)
-        statement, binds = self._make() if self._make else compose(self._model, self._steps)
-        if self._make is None and self._options:
-            statement = statement.options(*self._options)
+        statement, binds = self._make()
         if options := hiding(mapper):
             statement = statement.options(*options)
         values = tuple([value for step in self._steps for value in step.constants])
         return self._kind(mapper, Statement(statement, dialect, binds, values), dialect)
-
-
-_KEYS: Final = PLAIN - {bool, type(None)}
 
 
 class OfKey(Shape):
@@ -171,9 +166,9 @@ class OfKey(Shape):
         if mapper is None:
             return None
         if type(ident) is not tuple:
-            plain = type(ident) in _KEYS and len(mapper.primary_key) == 1
+            plain = type(ident) in BOUND and len(mapper.primary_key) == 1
             return cls(mapper, (ident,)) if plain else None
-        plain = len(ident) == len(mapper.primary_key) and all(type(each) in _KEYS for each in ident)
+        plain = len(ident) == len(mapper.primary_key) and all(type(each) in BOUND for each in ident)
         return cls(mapper, ident) if plain else None
 
     @override

@@ -20,6 +20,7 @@ from sqlalchemy.types import ExternalType
 from fastapi_sqlalchemy._types import AnySelect
 
 __all__ = [
+    "BOUND",
     "PLAIN",
     "Attributes",
     "Clauses",
@@ -34,6 +35,9 @@ PLAIN: Final = frozenset(
     {int, str, float, bytes, datetime, date, time, timedelta, Decimal, UUID, bool, type(None)}
 )
 """Types of which alone it depends what a comparison with a value becomes."""
+
+BOUND: Final = PLAIN - {bool, type(None)}
+"""Those whose values are parameters; the others stand in the SQL."""
 
 Binds = list["BindParameter[Any] | None"]
 """Where the values of a step are, in their order; None is a value that stands in the SQL."""
@@ -71,21 +75,22 @@ class Equal:
 
     __slots__ = ("_eq", "_model", "constants", "key", "values")
 
-    def __init__(self, model: type[Any], eq: Mapping[str, Any]) -> None:
-        self._model, self._eq = model, eq
-        self.values = self.constants = tuple(eq.values())
-        # None and the truth values are no parameters: they stand in the SQL
-        kinds = [v if v is None or v is True or v is False else type(v) for v in self.values]
-        self.key = ("=", model, *eq, *kinds)
+    def __init__(self, model: type[Any], eq: Mapping[str, Any], key: tuple[Any, ...]) -> None:
+        self._model, self._eq, self.key = model, eq, key
+        self.values = self.constants = (*eq.values(),)
 
     @classmethod
     def of(cls, model: Any, eq: Mapping[str, Any]) -> Equal | None:
         """The step, where it depends on the types of the values alone what it becomes."""
         columns = _columns_of(model)
+        key: tuple[Any, ...] = ("=", model)
         for name, value in eq.items():
-            if name not in columns or type(value) not in PLAIN:
+            kind = type(value)
+            if name not in columns or kind not in PLAIN:
                 return None
-        return cls(model, eq)
+            # None and the truth values are no parameters: they stand in the SQL
+            key += (name, kind if kind in BOUND else value)
+        return cls(model, eq, key)
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         criteria = [getattr(self._model, name) == value for name, value in self._eq.items()]
