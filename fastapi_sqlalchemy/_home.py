@@ -215,6 +215,12 @@ class ThreadHome(Home):
             )
 
 
+def _current_greenlet() -> object:
+    from greenlet import getcurrent  # not a dependency; where there is a loop's home there is one
+
+    return getcurrent()
+
+
 class LoopsStandIn(ThreadHome):
     """Threads in place of an event loop, which refuse what that would: blocking calls on a loop."""
 
@@ -229,15 +235,12 @@ class LoopsStandIn(ThreadHome):
 class LoopHome(Home):
     """Over an asyncio driver: the event loop its connections belong to."""
 
-    __slots__ = ("_current", "_lock", "_loop", "_owner", "_task")
+    __slots__ = ("_lock", "_loop", "_owner", "_task")
 
     attributes_load = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        from greenlet import getcurrent  # not a dependency; nobody has such a home without it
-
-        self._current = getcurrent
         self._loop = loop
         self._lock = asyncio.Lock()
         self._owner: object = None
@@ -252,7 +255,7 @@ class LoopHome(Home):
             ).result()
         if here is not self._loop or not in_greenlet():
             raise SyncInAsyncError
-        me = self._current()
+        me = _current_greenlet()
         if self._owner is me:  # within a call already
             return call(*args, **kwargs)
         await_(self._lock.acquire())
@@ -285,15 +288,18 @@ class LoopHome(Home):
 
     async def aown(self, operation: Coroutine[Any, Any, R]) -> R:
         """Await an operation that is awaited at home, as the only one, and gently."""
-        return await self.gently(self._in_turn(operation))
+        task = asyncio.current_task()
+        return await Gently(self._in_turn(operation, task), first=partial(self._stop, task))
 
-    async def _in_turn(self, operation: Coroutine[Any, Any, R]) -> R:
+    async def _in_turn(
+        self, operation: Coroutine[Any, Any, R], task: asyncio.Task[Any] | None
+    ) -> R:
         try:
             await self._lock.acquire()
         except BaseException:
             operation.close()
             raise
-        self._owner, self._task = operation, asyncio.current_task()
+        self._owner, self._task = operation, task
         try:
             return await operation
         finally:
@@ -304,7 +310,7 @@ class LoopHome(Home):
         """Run a call that may wait for the database, as part of the operation whose turn it is."""
 
         def owned() -> R:
-            self._owner = self._current()
+            self._owner = _current_greenlet()
             return call()
 
         result: R = await greenlet_spawn(owned)

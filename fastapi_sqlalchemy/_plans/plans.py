@@ -103,6 +103,8 @@ class Plan:
             except Refused:
                 return None
         found = load(rows, session)
+        if not self.branches:
+            return found
         try:
             follow(session, self.branches, found)
         except Refused:
