@@ -19,6 +19,8 @@ from ._types import R, T
 
 __all__ = ["Operation", "Perform", "Read", "Runner", "Send", "Steps", "Write"]
 
+R_co = TypeVar("R_co", covariant=True)
+
 U = TypeVar("U")
 """What becomes of an answer."""
 
@@ -116,6 +118,16 @@ class Write(Generic[R]):
         self.alone, self.together, self.result = alone, together, result
 
 
+class Alone(Protocol[R_co]):
+    """A single statement that changes rows, and is all there is to do."""
+
+    def alone(self, session: orm.Session) -> R_co | None:
+        """What it gives; None where it cannot be sent alone, and was not."""
+
+    async def aalone(self, session: orm.Session) -> R_co | None:
+        """The same, awaited on the driver itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Send(Generic[R]):
     """Statements that change rows: all of them or none, and committed as a `Write` is.
@@ -125,7 +137,7 @@ class Send(Generic[R]):
     """
 
     send: Callable[[orm.Session], R]
-    alone: Callable[[orm.Session], R | None] | None = None
+    alone: Alone[R] | None = None
 
 
 class Perform(Protocol):

@@ -167,4 +167,4 @@ def _planned(changing: Changing, plain: Callable[[], Send[int]]) -> Send[int]:
         count = changing.within(session)
         return plain().send(session) if count is None else count
 
-    return Send(send, changing.alone)
+    return Send(send, changing)

@@ -20,7 +20,7 @@ from ._carried import CarriedSession
 from ._cleanup import never_hiding
 from ._home import LoopHome
 from ._loaded import load_again, load_expired_of
-from ._operations import Operation, Read, Send, Write
+from ._operations import Alone, Operation, Read, Send, Write
 from ._plans.asking import Shape
 from ._plans.listeners import OfSessions
 from ._plans.saving import Storing, saved_alone
@@ -70,6 +70,10 @@ class Session(CarriedSession):
                 stored = await home.aown(self._awrite(operation, position))
                 if stored:
                     return await self._after(cast(R, operation.result))
+            elif isinstance(operation, Send) and operation.alone is not None:
+                sent = await home.aown(self._asend(operation.alone, position))
+                if sent is not None:
+                    return await self._after(sent)
         return await self._after(await home.arun(self._perform, operation, position))
 
     async def _after(self, result: R) -> R:
@@ -107,6 +111,15 @@ class Session(CarriedSession):
         if (storing := self._storing(operation, commit=True)) is not None:
             return await self._plans.astore(self, storing)
         return self._has_only_set(operation) and await self._asave_alone(operation)
+
+    async def _asend(self, statement: Alone[R], position: Position) -> R | None:
+        """The same of a statement that changes rows; None is not done at all."""
+        self._require_open()
+        position.check(self)
+        alone = self._transaction is None and self.commits_at_once and self.sends_alone
+        if not alone or self.within_flush or not self._is_clean():
+            return None
+        return await statement.aalone(self)
 
     def _has_only_set(self, operation: Write[Any]) -> bool:
         """Whether a save is of values that were set on a record, and nothing else waits."""
@@ -297,7 +310,7 @@ class Session(CarriedSession):
         """What a single statement gives that is all there is to do; None where there is more."""
         if operation.alone is None or not (self.commits_at_once and self.sends_alone):
             return None
-        if not self._is_clean() or (sent := operation.alone(self)) is None:
+        if not self._is_clean() or (sent := operation.alone.alone(self)) is None:
             return None
         if self._transaction is not None:  # which nothing was sent in
             self._plain.commit()

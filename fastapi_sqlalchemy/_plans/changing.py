@@ -153,6 +153,13 @@ class Changing(NamedTuple):
         plans: Plans = session._plans
         return plans.change_alone(session, plan, self._values)
 
+    async def aalone(self, session: Any) -> int | None:
+        """The same, awaited on the driver itself; None is not done at all."""
+        if (plan := self._plan(session)) is None:
+            return None
+        plans: Plans = session._plans
+        return await plans.achange_alone(session, plan, self._values)
+
     def within(self, session: Any) -> int | None:
         """Change them in the session's transaction; None where SQLAlchemy has to.
 

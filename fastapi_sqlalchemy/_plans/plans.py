@@ -134,6 +134,8 @@ class Plans:
         self._reading: OfSessions | None = None
         self._writing: OfSessions | None = None
         self._changing: OfSessions | None = None
+        self._unchanging: Silence | None = None
+        """That nobody listens who would hear of rows that are changed."""
         self._options: Any = None
         self._pool: Any = None
         self._connections: OfPool | None = None
@@ -171,23 +173,24 @@ class Plans:
 
     def obstacle(self, session: Any, plan: Plan) -> str | None:
         """What keeps a session from using a plan now."""
+        hidden = session.sees_deleted or session.follows_deleted
+        if not hidden and self._is_quiet(session, plan.silence):
+            return None
+        return self._obstacle(session, plan)
+
+    def _is_quiet(self, session: Any, silence: Silence | None) -> bool:
+        """Whether all is as it nearly always is: one look at everything, before one at each."""
         engine: Any = self.engine
-        silence = plan.silence
-        # nearly always all is as it was: one look at everything, and at each only if it is not
-        if (
+        return (
             silence is not None
             and not silence.is_broken()
             and "dispatch" not in session.__dict__
-            and not (session.sees_deleted or session.follows_deleted)
-            and not (
-                engine._has_events or Connection._has_events or engine.logger.isEnabledFor(INFO)
-            )
+            and not (engine._has_events or Connection._has_events)
+            and not engine.logger.isEnabledFor(INFO)
             and engine._execution_options is self._options
             and engine.pool is self._pool
             and self._lone is self._usual
-        ):
-            return None
-        return self._obstacle(session, plan)
+        )
 
     def _obstacle(self, session: Any, plan: Plan) -> str | None:
         if self._reading is None:
@@ -201,9 +204,11 @@ class Plans:
         if (obstacle := self._of_engine()) is not None:
             return obstacle
         if plan.silence is None:
-            listeners = (self._reading, self._statements, self._connections, plan.watchers)
-            plan.silence = Silence.of(*listeners)
+            plan.silence = self._silence(self._reading, plan.watchers)
         return None
+
+    def _silence(self, *watched: OfRecords | OfSessions | None) -> Silence:
+        return Silence.of(self._statements, self._connections, *watched)
 
     def _of_engine(self) -> str | None:
         if self._statements.any():
@@ -218,11 +223,19 @@ class Plans:
                 return "the engine has a pool of another kind"
             self._pool = pool = engine.pool
             self._connections = OfPool(pool)
+            self._listen_anew()
             kind = awaiting.Lone if engine.dialect.is_async else running.Lone
             self._usual = kind(pool) if self._alone and pool._recycle == -1 else None
         heard = self._connections is None or self._connections.silence.is_broken()
         self._lone = None if heard else self._usual
         return None
+
+    def _listen_anew(self) -> None:
+        """Forget who did not listen, which is known of another pool."""
+        self._unchanging = None
+        for each in (*self.known.values(), *self._changes.values()):
+            if not isinstance(each, str):
+                each.silence = None
 
     def change(
         self, session: Any, verb: str, mapper: orm.Mapper[Any], names: tuple[str, ...]
@@ -236,21 +249,33 @@ class Plans:
             except Refused as refusal:
                 change = str(refusal)
             keep(self._changes, key, change, most=MOST)
+        if isinstance(change, str) or change.watchers.any():
+            return None
+        if self._is_quiet(session, change.silence):
+            return change
         if self._writing is None:
             self._writing = OfSessions.writing(type(session))
-        if isinstance(change, str) or self._writing.any(session) or change.watchers.any():
+        if self._writing.any(session) or self._of_engine() is not None:
             return None
-        return change if self._of_engine() is None else None
+        if change.silence is None:
+            change.silence = self._silence(self._writing)
+        return change
 
     def keeps_from_changing(self, session: Any) -> str | None:
         """What keeps a session from using any plan that changes rows now."""
+        hidden = session.sees_deleted or session.follows_deleted
+        if not hidden and self._is_quiet(session, self._unchanging):
+            return None
         if self._changing is None:
             self._changing = OfSessions.changing(type(session))
         if self._changing.any(session):
             return "somebody listens to the statements or transactions of sessions"
-        if session.sees_deleted or session.follows_deleted:
+        if hidden:
             return "deleted records are changed too"
-        return self._of_engine()
+        obstacle = self._of_engine()
+        if obstacle is None and self._unchanging is None:
+            self._unchanging = self._silence(self._changing)
+        return obstacle
 
     def change_alone(self, session: Any, plan: Plan, values: Values) -> int | None:
         """Send a plan's statement alone, and count its rows; None where SQLAlchemy has to.
@@ -262,6 +287,16 @@ class Plans:
             return None
         sql, parameters = ready
         sent = self._lone.send(session, sql, lambda: parameters, returns=False)
+        return None if sent is None else sent[0]
+
+    async def achange_alone(self, session: Any, plan: Plan, values: Values) -> int | None:
+        """What `change_alone` does, awaited on the driver itself; None is not done at all."""
+        if not isinstance(self._lone, awaiting.Lone):
+            return None
+        if (ready := _ready(plan.statement, values)) is None:
+            return None
+        sql, parameters = ready
+        sent = await self._lone.asend(session, sql, lambda: parameters, returns=False)
         return None if sent is None else sent[0]
 
     def change_within(self, session: Any, plan: Plan, values: Values) -> int | None:

@@ -24,7 +24,7 @@ from fastapi_sqlalchemy._names import is_sql, key_names
 from fastapi_sqlalchemy.exceptions import StaleRecordError
 
 from . import mappings
-from .listeners import OfRecords
+from .listeners import OfRecords, Silence
 from .mappings import Attributes
 from .refusing import Refused
 from .running import Sent
@@ -57,8 +57,8 @@ class Change:
     """
 
     __slots__ = (
-        *("defaults", "identity", "key", "make", "missed", "returns", "setting", "sql"),
-        *("values", "watchers"),
+        *("defaults", "identity", "key", "make", "missed", "returns", "setting", "silence"),
+        *("sql", "values", "watchers"),
     )
 
     defaults: Mapping[str, int]
@@ -92,6 +92,8 @@ class Change:
         self.values, self.key, self.defaults = values, key, defaults or {}
         self.returns = bool(compiled.effective_returning)
         self.setting = None
+        self.silence: Silence | None = None
+        """That nobody listens who would hear nothing of its use, once that was looked at."""
 
 
 ToSend = tuple[Change, Callable[[], tuple[Any, ...]]]
