@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from itertools import count
+from typing import Any, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, orm
 from sqlalchemy.orm import SessionTransaction, SessionTransactionOrigin
+from sqlalchemy.orm import session as making
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection
 from sqlalchemy.util import memoized_property
 from typing_extensions import override
@@ -35,6 +38,18 @@ class Committing(Protocol):
 
     awaited: bool
     """Whether what commits here can be awaited."""
+
+
+class _Name(weakref.ref["UnitOfWork"]):
+    """What SQLAlchemy's dictionary of sessions holds, made in a quarter of its own time."""
+
+    __slots__ = ("key",)
+
+    key: int
+
+
+_numbers: Final = count(-1, -1)
+"""Names of sessions: SQLAlchemy's own are positive."""
 
 
 class UnitOfWork(orm.Session):
@@ -89,6 +104,15 @@ class UnitOfWork(orm.Session):
         self._failed_in: SessionTransaction | None = None
 
     @memoized_property
+    def hash_key(self) -> int:
+        """By which records find their session: until there is one, none need to."""
+        known: Any = making._sessions
+        name = _Name(self, known._remove)
+        name.key = key = next(_numbers)
+        known.data[key] = name
+        return key
+
+    @memoized_property
     def waiting(self) -> Hooks:
         """Those of its scope, which gives them to it."""
         return Hooks()
@@ -133,8 +157,13 @@ class UnitOfWork(orm.Session):
 
     def _reads_within(self) -> bool:
         """Whether a read is part of a transaction, rather than alone."""
-        within = self._transaction is not None or self.block is not None or not self.idle()
-        return within or self._binds.one_view
+        return (
+            self._transaction is not None
+            or self.block is not None
+            or self.wrote
+            or self._binds.one_view
+            or not self.is_clean()
+        )
 
     @property
     def reads_alone(self) -> bool:
@@ -228,6 +257,7 @@ class UnitOfWork(orm.Session):
 def _began(session: orm.Session, _: SessionTransaction, connection: Connection) -> None:
     ours = cast(UnitOfWork, session)
     ours._connection = connection
+    assert ours.hash_key  # by which `close_all_sessions()` finds it
     ours._held_since = time.monotonic()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from logging import INFO
 from threading import Lock
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
@@ -21,7 +22,7 @@ from . import awaiting, running
 from .beside import Branch, follow
 from .inserting import Insertion
 from .keeping import keep
-from .listeners import OfRecords, OfSessions, OfStatements, Silence
+from .listeners import OfPool, OfRecords, OfSessions, OfStatements, Silence
 from .loaders import Load
 from .private import is_tested
 from .refusing import Refused
@@ -102,6 +103,8 @@ class Plan:
             except Refused:
                 return None
         found = load(rows, session)
+        if not self.branches:
+            return found
         try:
             follow(session, self.branches, found)
         except Refused:
@@ -123,6 +126,7 @@ class Plans:
         self.engine, self._alone = engine, alone
         self.known: dict[Any, Plan | str] = {}
         """By the keys of their shapes; where there is no plan, why not."""
+        self._forgotten = 0
         self._statements = OfStatements(engine)
         self._changes: dict[Any, Change | str] = {}
         self._insertions: WeakKeyDictionary[orm.Mapper[Any], Insertion | str]
@@ -132,7 +136,11 @@ class Plans:
         self._changing: OfSessions | None = None
         self._options: Any = None
         self._pool: Any = None
+        self._connections: OfPool | None = None
+        self._usual: running.Lone | awaiting.Lone | None = None
+        """What sends statements alone, where they can be."""
         self._lone: running.Lone | awaiting.Lone | None = None
+        """The same, unless somebody listens to the connections of the pool."""
         with _adding:
             _all.add(self)
 
@@ -144,6 +152,7 @@ class Plans:
 
     def forget(self) -> None:
         """Forget what is known of models."""
+        self._forgotten += 1
         self.known.clear()
         self._changes.clear()
         self._insertions.clear()
@@ -151,11 +160,13 @@ class Plans:
     def add(self, key: Any, make: Callable[[], Plan]) -> Plan | str:
         """Keep the plan of a shape, or why there is none."""
         plan: Plan | str
+        before = self._forgotten
         try:
             plan = make()
         except Refused as refusal:
             plan = str(refusal)
-        keep(self.known, key, plan, most=MOST)
+        if self._forgotten == before:  # else it may know less than there is to know by now
+            keep(self.known, key, plan, most=MOST)
         return plan
 
     def obstacle(self, session: Any, plan: Plan) -> str | None:
@@ -168,9 +179,12 @@ class Plans:
             and not silence.is_broken()
             and "dispatch" not in session.__dict__
             and not (session.sees_deleted or session.follows_deleted)
-            and not (engine._has_events or Connection._has_events or engine._should_log_info())
+            and not (
+                engine._has_events or Connection._has_events or engine.logger.isEnabledFor(INFO)
+            )
             and engine._execution_options is self._options
             and engine.pool is self._pool
+            and self._lone is self._usual
         ):
             return None
         return self._obstacle(session, plan)
@@ -187,7 +201,8 @@ class Plans:
         if (obstacle := self._of_engine()) is not None:
             return obstacle
         if plan.silence is None:
-            plan.silence = Silence.of(self._reading, self._statements, plan.watchers)
+            listeners = (self._reading, self._statements, self._connections, plan.watchers)
+            plan.silence = Silence.of(*listeners)
         return None
 
     def _of_engine(self) -> str | None:
@@ -201,9 +216,12 @@ class Plans:
         if engine.pool is not self._pool:
             if not running.is_known(engine.pool):
                 return "the engine has a pool of another kind"
-            self._pool = engine.pool
+            self._pool = pool = engine.pool
+            self._connections = OfPool(pool)
             kind = awaiting.Lone if engine.dialect.is_async else running.Lone
-            self._lone = kind(engine.pool) if self._alone else None
+            self._usual = kind(pool) if self._alone and pool._recycle == -1 else None
+        heard = self._connections is None or self._connections.silence.is_broken()
+        self._lone = None if heard else self._usual
         return None
 
     def change(
@@ -347,17 +365,19 @@ class Plans:
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused it.
         """
-        if not session.is_clean():
+        lone = self._lone if session.reads_alone else None
+        if lone is None and not session.is_clean():
             session._autoflush()  # a value may be the key of a record that is stored by that
-        if (ready := _ready(statement, values)) is None:
+        try:
+            sql, parameters = statement.ready(values())
+        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
             return None
-        sql, parameters = ready
-        answer = None
-        if (lone := self._lone) is not None and session.reads_alone:
+        if lone is not None:
             answer = lone.run(session, sql, parameters, describe=describe)
-        if answer is None:
-            answer = session.ask_within(sql, parameters, describe=describe)
-        return answer
+            if answer is not None:
+                return answer
+        within: running.Answer | None = session.ask_within(sql, parameters, describe=describe)
+        return within
 
 
 def _ready(statement: Statement, values: Values) -> tuple[str, Any] | None:
