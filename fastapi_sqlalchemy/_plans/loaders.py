@@ -7,8 +7,10 @@ types are SQLAlchemy's.
 
 from __future__ import annotations
 
+import keyword
+import sysconfig
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import orm
@@ -45,7 +47,8 @@ def load(rows, session):
         state = find(key)
         if state is not None and (record := state.obj()) is not None:
             again = True
-            if record.__dict__.keys() >= every and not state.expired_attributes:
+            unused = state.__class__ is State
+            if record.__dict__.keys() >= every and (unused or not state.expired_attributes):
                 add(record)
             else:
                 add(fill(record, state, {{{pairs}}}))
@@ -54,17 +57,15 @@ def load(rows, session):
             add(None)
             again = True
             continue
-        record = new(model)
-        state = new(State)
+        record, state = {make}, State()
         state.class_ = model
         state.manager = manager
-        state.obj = weak(record, state._cleanup)
-        state.committed_state = {{}}
+        state.obj = weak(record, state)
         state.key, state._instance_dict = key, reference
         state.session_id, state.runid, state.load_path = session_id, runid, path
         state._strong_obj = None
         {propagate}
-        record.__dict__ = {{'_sa_instance_state': state, {pairs}}}
+        {fill}
         known[key] = state
         add(record)
     return once(records) if again else records
@@ -116,10 +117,11 @@ def loader_of(
         key: f"v{number}" if process is None else f"p{number}(v{number})"
         for number, (key, process) in enumerate(zip(keys, processors, strict=True))
     }
-    identity = key_names(mapper)
+    identity, bare = key_names(mapper), _bare(mapper, every)
     names: dict[str, Any] = {f"p{n}": each for n, each in enumerate(processors) if each}
     names |= {
         "State": LoadedState,
+        "bare": bare,
         "every": every,
         "fill": _fill,
         "identity": mapper._identity_class,
@@ -132,10 +134,18 @@ def loader_of(
         "path": mapper._path_registry if path is None else path,
         "weak": weakref.ref,
     }
+    pairs = ", ".join(f"{key!r}: {value}" for key, value in values.items())
+    make, fill = "new(model)", f"record.__dict__ = {{'_sa_instance_state': state, {pairs}}}"
+    if bare is not None:
+        sets = [f"record.{key} = {value}; " for key, value in values.items()]
+        fill = f"record._sa_instance_state = state; {''.join(sets)}record.__class__ = model"
+        make = "bare()"
     source = _RECORDS.format(
+        make=make,
+        fill=fill,
         row="".join(f"v{number}, " for number in range(len(keys))),
         key="(" + "".join(f"{values[name]}, " for name in identity) + ")",
-        pairs=", ".join(f"{key!r}: {value}" for key, value in values.items()),
+        pairs=pairs,
         absent=" and ".join(f"key[1][{number}] is None" for number in range(len(identity))),
         propagate="state.load_options = options" if names["options"] else "",
     )
@@ -149,6 +159,42 @@ def _attribute(mapper: orm.Mapper[Any], objects: Sequence[Any]) -> str | None:
         if each is not None and getattr(each, "table", None) is mapper.local_table:
             return str(mapper.get_property_by_column(each).key)
     return None
+
+
+def _bare(mapper: orm.Mapper[Any], names: Collection[str]) -> Callable[[], Any] | None:
+    """A class like the model without its attributes, None where there cannot be one.
+
+    Its instances are filled by plain assignments and become records.  That is a third of the work
+    of a dict for each, and such dicts have their keys in common.
+    """
+    model: Any = mapper.class_
+    # one is made to see whether it can be, and thrown away
+    if _STOPS_ALL or hasattr(model, "__del__") or len(names) > _MOST:
+        return None
+    if not all(map(_is_plain, names)):
+        return None
+    known: Callable[[], Any] | None = mapper.__dict__.get(_BARE)
+    if known is None:
+        known = type(model.__name__, (), {})
+        try:
+            known().__class__ = model
+        except TypeError:  # it has slots of its own, or is laid out by more than one of its bases
+            return None
+        mapper.__dict__[_BARE] = known
+    return known
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name means the same in source as it does to `setattr()`."""
+    plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    return plain and not name.startswith("__")
+
+
+_BARE: Final = "_fastapi_sqlalchemy_bare"
+_MOST: Final = 29
+"""Attributes of which Python lets dicts share the keys, but for the state."""
+_STOPS_ALL: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+"""Whether the class of an object changes only while all other threads stand still."""
 
 
 def _fill(record: Any, state: Any, values: dict[str, Any]) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, inspect, orm
 
 from fastapi_sqlalchemy import SQLAlchemy
-from fastapi_sqlalchemy._plans.states import LoadedState
+from fastapi_sqlalchemy._plans.states import LoadedState, UsedState
 from tests.blog import User
 
 
@@ -22,6 +22,8 @@ def test_the_state_is_an_instance_state(ada: User) -> None:
     state = inspect(ada)
     assert type(state) is LoadedState
     assert inspect(state) is state
+    assert state.session_id is None
+    assert type(state) is LoadedState
     assert isinstance(state, orm.InstanceState)
 
 
@@ -29,6 +31,47 @@ def test_nothing_is_expired_and_the_set_of_it_is_one(ada: User) -> None:
     state: Any = inspect(ada)
     assert state.expired_attributes == set()
     assert state.expired_attributes is state.expired_attributes
+
+
+def test_what_a_state_is_asked_for_is_made_once_and_for_it_alone(db: SQLAlchemy) -> None:
+    with db():
+        states: list[Any] = [inspect(user) for user in User.query.order_by(User.id).all()]
+    first, second = states
+    first.committed_state["name"] = "Lovelace"
+    assert first.committed_state == {"name": "Lovelace"}
+    assert (second.committed_state, second.expired_attributes) == ({}, set())
+    assert {type(each) for each in states} == {UsedState}
+
+
+def test_what_a_state_holds_can_be_replaced(db: SQLAlchemy) -> None:
+    with db():
+        first, second = (inspect(user) for user in User.query.limit(2).all())
+        first.committed_state = {"name": "Lovelace"}
+        second.expired_attributes = {"name"}
+        assert (first.committed_state, first.expired_attributes) == ({"name": "Lovelace"}, set())
+        assert (second.committed_state, second.expired_attributes) == ({}, {"name"})
+
+
+def test_a_record_that_is_gone_leaves_its_session(db: SQLAlchemy) -> None:
+    with db():
+        ada, grace = User.query.order_by(User.id).limit(2).all()
+        states: list[Any] = [inspect(ada), inspect(grace)]
+        grace.name = "Hopper"
+        db.session.rollback()  # which makes it an ordinary one again
+        del ada, grace
+        assert [each.obj() for each in states] == [None, None]
+        assert [each.session_id for each in states] == [None, None]
+        assert len(db.session.identity_map) == 0
+
+
+def test_a_record_that_joins_another_session_leaves_that_one_too(db: SQLAlchemy) -> None:
+    with db():
+        ada = User.get_one(1)
+    with db():
+        db.session.add(ada)
+        assert len(db.session.identity_map) == 1
+        del ada
+        assert len(db.session.identity_map) == 0
 
 
 def test_what_expires_is_loaded_again(db: SQLAlchemy) -> None:
