@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import event, exc, func, inspect, literal, update
+from sqlalchemy import event, exc, func, inspect, literal, select, update
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from fastapi_sqlalchemy import Repository, SQLAlchemy, _home, _ping
@@ -79,6 +80,60 @@ WRITES: dict[str, Callable[[User], Any]] = {
     "adelete": lambda user: user.adelete(),
     "aadd": lambda _: Repository(User).aadd(User(email="grace@x")),
 }
+
+
+CHANGES: dict[str, Callable[[], Any]] = {
+    "aupdate": lambda: User.query.filter_by(name="Ada").aupdate({"name": "Lovelace"}),
+    "adelete": lambda: User.query.filter(User.id > 0).adelete(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_lone_change_by_filter_needs_no_greenlet(
+    db: SQLAlchemy, spawned: list[Any], change: str
+) -> None:
+    async with db():
+        for _ in range(2):  # connects, and then makes sure of the connection, in a greenlet
+            await User.query.filter_by(id=0).adelete()
+        spawned.clear()
+        assert await CHANGES[change]() == 1
+        assert spawned == []
+        pool: Any = db.async_engine.pool
+        assert (pool.checkedout(), db.session.in_transaction()) == (0, False)
+    async with db():
+        left = {"aupdate": ["Lovelace"], "adelete": []}
+        assert await User.query.apluck(User.name) == left[change]
+
+
+async def test_a_cancelled_change_by_filter_changes_nothing(db: SQLAlchemy) -> None:
+    async with db():
+        await User.query.aone()
+        pool: Any = db.async_engine.pool
+        with db.engine.begin() as connection:
+            connection.execute(update(User).values(name="Augusta"))
+            for change in CHANGES.values():
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await change()
+                assert pool.checkedout() == 0
+            connection.rollback()
+        assert await User.query.apluck(User.name) == ["Ada"]
+
+
+async def test_a_change_by_filter_keeps_to_the_transaction_around_it(db: SQLAlchemy) -> None:
+    async with db():
+        await User.query.aone()
+        with suppress(LookupError):
+            async with db.transaction():
+                await User.query.adelete(all_rows=True)
+                raise LookupError
+        assert await User.query.acount() == 1
+    async with db(commit_on_exit=True):
+        await User.query.adelete(all_rows=True)
+        with db.engine.begin() as connection:
+            assert connection.execute(select(func.count(User.id))).scalar() == 1
+    async with db():
+        assert await User.query.acount() == 0
 
 
 @pytest.mark.parametrize("write", WRITES)

@@ -1,6 +1,6 @@
 """What sends a query to SQLAlchemy's own path: whoever would see a difference."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,6 +94,34 @@ def test_a_listener_hears_of_the_connections(db: SQLAlchemy, name: str, target: 
         with listening(db.engine.pool if target == "pool" else Pool, name) as heard:
             User.query.count()
             assert len(heard) == 1
+
+
+ACTS: dict[str, Callable[[], object]] = {
+    "count": lambda: User.query.count(),
+    "get": lambda: User.get(1),
+    "new": lambda: User.new(email="new@x"),
+    "update by filter": lambda: User.query.filter_by(name="Ada").update({"name": "Ada"}),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_listener_hears_of_the_connections_of_a_new_pool(db: SQLAlchemy, act: str) -> None:
+    def once() -> None:
+        with db():
+            ACTS[act]()
+            User.query.filter_by(email="new@x").delete()
+
+    once()
+    old = db.engine.pool
+    db.engine.dispose()
+    with listening(old, "checkout") as heard:
+        once()
+        assert heard == []
+    with listening(db.engine.pool, "checkout") as heard:
+        once()
+        assert len(heard) == 2
+    once()
+    assert len(heard) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """What plans know of SQLAlchemy beyond its public face: each name, and the releases."""
 
+import asyncio
 import importlib
 from typing import Any
 
 import pytest
+from sqlalchemy import QueuePool, create_engine
+from sqlalchemy.orm import session
 
 from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy._plans import private
@@ -25,6 +28,23 @@ def test_sqlalchemy_still_has_the_private_name(owner: Any, name: str) -> None:
     ancestors = getattr(owner, "__mro__", ())
     annotated = {key for each in ancestors for key in vars(each).get("__annotations__", ())}
     assert hasattr(owner, name) or name in annotated
+
+
+def instances() -> list[tuple[Any, tuple[str, ...]]]:
+    """What has attributes of which its class says nothing."""
+    pool: Any = create_engine("sqlite://", poolclass=QueuePool).pool
+    return [
+        (pool, ("_dialect", "_invalidate_time", "_pool", "_pre_ping", "_recycle")),
+        (pool._pool, ("mutex", "not_empty", "queue", "use_lifo")),
+        (asyncio.Queue(), ("_getters", "_maxsize", "_queue")),
+        (session._sessions, ("_remove", "data")),
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_what_is_private_to_instances_is_still_there(number: int) -> None:
+    instance, names = instances()[number]
+    assert [name for name in names if not hasattr(instance, name)] == []
 
 
 @pytest.mark.parametrize(

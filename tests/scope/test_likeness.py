@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session as SQLAlchemySession
-from sqlalchemy.orm import object_session
+from sqlalchemy.orm import close_all_sessions, object_session
+from sqlalchemy.orm.session import _sessions
 
 from fastapi_sqlalchemy import SQLAlchemy, _likeness
 from fastapi_sqlalchemy._home import ThreadHome
@@ -63,6 +64,18 @@ def test_it_has_what_sqlalchemys_constructor_sets() -> None:
     for name, value in vars(plain).items():
         assert type(alike[name]) is type(value)
         assert name in OWN or alike[name] == value
+
+
+def test_sqlalchemy_finds_it_where_it_holds_a_connection() -> None:
+    with created(blog, "sqlite://") as db:
+        session_of(db, {})
+        with db():
+            session = db.session
+            assert session not in _sessions.values()  # there is nothing that it could hold
+            session.execute(text("SELECT 1"))
+            assert session.in_transaction()
+            close_all_sessions()
+            assert not session.in_transaction()
 
 
 def test_its_options_are_its_own() -> None:
