@@ -130,7 +130,7 @@ class Insertion:
         self._size = min(self._pages, most // len(order)) if most else self._pages
         self._forms: dict[int, _Form] = {}
         sent = [others[key] for _, key in order]
-        self._arrays = Arrays.of(table, sent, dialect) if self._together else None
+        self._arrays = Arrays.of(table, sent, dialect, returns=True) if self._together else None
 
     def takes(self, states: Sequence[Any], mapper: orm.Mapper[Any]) -> bool:
         """Whether these are of new records of the model, to which no others were added."""
