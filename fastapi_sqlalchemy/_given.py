@@ -56,6 +56,8 @@ class Given:
         self._facade: Any = None if sync is session else session
         self.cursor_secret = cursor_secret
 
+    over = False
+
     def check(self, session: Session) -> None:
         """Refuse nothing: who names a session says which transaction is meant."""
 

@@ -13,7 +13,6 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import identity
-from sqlalchemy.orm import session as making
 from sqlalchemy.util import immutabledict
 
 from ._home import Home
@@ -61,6 +60,4 @@ class Likeness(Generic[S]):
         session.home, session.committed = home, Hooks()
         session.identity_map = identity._WeakInstanceDict()
         session._new, session._deleted = {}, {}
-        session.hash_key = key = making._new_sessionid()
-        making._sessions[key] = session
         return session

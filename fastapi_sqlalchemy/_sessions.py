@@ -49,13 +49,7 @@ class Sessions:
         self._engines, self._hold_warning = engines, hold_warning
 
     def make(
-        self,
-        kind: type[Session],
-        options: Options,
-        *,
-        awaited: bool,
-        blocking: Blocking,
-        commits_late: bool,
+        self, kind: type[Session], options: Options, *, awaited: bool, blocking: Blocking
     ) -> Session:
         """A session whose home is the running loop, or the threads.
 
@@ -64,7 +58,6 @@ class Sessions:
             options: Keyword arguments of `sqlalchemy.orm.Session`.
             awaited: Whether those who use it await.
             blocking: What to do about a blocking call on a running event loop.
-            commits_late: Whether somebody else commits, so that a verb only flushes.
         """
         home: Home
         if awaited and self._engines.awaits:
@@ -81,8 +74,7 @@ class Sessions:
         else:
             session = self._construct(kind, binds, home, options)
             binds.likenesses[alike] = Likeness.of(session)
-        session.commits_late, session.stop = commits_late, self._engines.stop
-        home.tenant = session
+        session.stop, home.tenant = self._engines.stop, session
         return session
 
     def _construct(

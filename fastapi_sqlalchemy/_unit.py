@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, orm
 from sqlalchemy.orm import SessionTransaction, SessionTransactionOrigin
+from sqlalchemy.orm import session as making
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection
 from sqlalchemy.util import memoized_property
 from typing_extensions import override
@@ -89,6 +90,13 @@ class UnitOfWork(orm.Session):
         self._failed_in: SessionTransaction | None = None
 
     @memoized_property
+    def hash_key(self) -> int:
+        """By which records find their session: until there is one, none need to."""
+        key = making._new_sessionid()
+        making._sessions[key] = self
+        return key
+
+    @memoized_property
     def waiting(self) -> Hooks:
         """Those of its scope, which gives them to it."""
         return Hooks()
@@ -133,8 +141,13 @@ class UnitOfWork(orm.Session):
 
     def _reads_within(self) -> bool:
         """Whether a read is part of a transaction, rather than alone."""
-        within = self._transaction is not None or self.block is not None or not self.idle()
-        return within or self._binds.one_view
+        return (
+            self._transaction is not None
+            or self.block is not None
+            or self.wrote
+            or self._binds.one_view
+            or not self.is_clean()
+        )
 
     @property
     def reads_alone(self) -> bool:

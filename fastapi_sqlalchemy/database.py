@@ -353,7 +353,8 @@ class SQLAlchemy(Tables):
     def _scope_with_url(
         self, *, commit_on_exit: bool | None, session_args: Options | None, awaited: bool
     ) -> Scope:
-        self._require_url()
+        if self._engines.url is None:
+            raise SessionNotInitialisedError
         commits = self.commit_on_exit if commit_on_exit is None else commit_on_exit
         return Scope(self._scopes, commits_late=commits, awaited=awaited, session_args=session_args)
 
@@ -501,28 +502,18 @@ class SQLAlchemy(Tables):
         return self._scopes
 
     def _open_session(self, scope: Scope, *, awaited: bool) -> Session:
-        self._require_url()
         options, kind = self._session_args, Session
         if scope.session_args:
             options = {**options, **scope.session_args}
         if "class_" in options:
             kind = session_class(options["class_"])
             options = {name: value for name, value in options.items() if name != "class_"}
-        return self._sessions.make(
-            kind,
-            options,
-            awaited=awaited,
-            blocking=self._blocking,
-            commits_late=scope.saves_late,
-        )
+        return self._sessions.make(kind, options, awaited=awaited, blocking=self._blocking)
 
     def _make_session(self, kind: type[Session], options: Options, *, awaited: bool) -> Session:
-        self._require_url()
         # a library decides for itself where it blocks, as with any other session
-        session = self._sessions.make(
-            kind, options, awaited=awaited, blocking="allow", commits_late=True
-        )
-        session.awaited = awaited
+        session = self._sessions.make(kind, options, awaited=awaited, blocking="allow")
+        session.awaited, session.commits_late = awaited, True
         return session
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -330,9 +330,8 @@ def query_of(model: type[T]) -> Query[T]:
 
 def get_by_plan(model: type[T], ident: Any) -> Read[T | None] | None:
     """What `query_of(model).get(ident)` asks, made without a query where there may be a plan."""
-    if not hasattr(model, "__mapper__") or getattr(model, "query_class", Query) is not Query:
-        return None
-    if type(ident) is bool or (key := Key.of(model, ident)) is None:
+    key = Key.of(model, ident)
+    if key is None or getattr(model, "query_class", Query) is not Query:
         return None
 
     def plainly(session: orm.Session) -> T | None:

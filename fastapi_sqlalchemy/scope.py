@@ -62,6 +62,16 @@ class Place:
         """The scope itself, or the one a block is in."""
         raise NotImplementedError
 
+    @property
+    def session(self) -> Session | None:
+        """That of the scope, once something has used it."""
+        raise NotImplementedError
+
+    @property
+    def closed(self) -> bool:
+        """Whether the scope has ended."""
+        raise NotImplementedError
+
     def check(self, session: Session) -> None:
         """Refuse what another task's transaction would swallow.
 
@@ -92,10 +102,7 @@ class Scope(Place):
     """
 
     session: Session | None = None
-    """Opened at first use."""
-
     closed: bool = False
-    """Whether the scope has ended."""
 
     afterwards: bool = False
     """Whether the response is out, so that there is nothing left to commit before."""
@@ -118,9 +125,8 @@ class Scope(Place):
         # every request makes one, so it holds no more than it must
         self._scopes = scopes
         self.commits_late, self.awaited = commits_late, awaited
-        self.session_args = session_args or {}
+        self.session_args = session_args or _NO_OPTIONS
         self.hooks = Hooks()
-        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -146,14 +152,18 @@ class Scope(Place):
         Raises:
             SessionClosedError: The scope has ended.
         """
-        if (session := self.session) is None:
-            with self._lock:
-                if self.closed:
-                    raise SessionClosedError
-                if (session := self.session) is None:
-                    session = self._scopes.open_session(self, awaited=awaited and self.awaited)
-                    session.awaited, session.waiting = self.awaited, self.hooks
-                    self.session = session  # for all to see, so not before it is complete
+        if (session := self.session) is not None:
+            return session
+        session = self._scopes.open_session(self, awaited=awaited and self.awaited)
+        session.awaited, session.waiting = self.awaited, self.hooks
+        session.commits_late = self.commits_late and not self.afterwards
+        with _opening:  # of threads that open it together, one does
+            if self.session is None:
+                self.session = session
+            session = self.session
+        if self.closed:  # by now: who closes says so first, and then looks for a session
+            self.session = None
+            raise SessionClosedError
         return session
 
     def open_async(self) -> AsyncSession:
@@ -181,7 +191,8 @@ class Scope(Place):
         """
         if not commit and self.commits_late:
             self.hooks.clear()
-        if not (self.commits_late or self.hooks or self._has_committed()):
+        session = self.session
+        if not (self.commits_late or self.hooks or (session is not None and session.committed)):
             return
         while True:  # a hook may write, and leave hooks of its own
             if (session := self._unfinished()) is not None:
@@ -194,7 +205,8 @@ class Scope(Place):
         """Awaitable twin of `finish`; a cancellation waits for it."""
         if not commit and self.commits_late:
             self.hooks.clear()
-        if self._unfinished() is not None or self.hooks or self._has_committed():
+        committed = self.session is not None and self.session.committed
+        if committed or self.hooks or self._unfinished() is not None:
             await uninterrupted(self._afinish(commit=commit))
 
     async def _afinish(self, *, commit: bool) -> None:
@@ -204,9 +216,6 @@ class Scope(Place):
             if not (hooks := self._ready()):
                 return
             await hooks.arun()
-
-    def _has_committed(self) -> bool:
-        return self.session is not None and bool(self.session.committed)
 
     def _ready(self) -> Hooks:
         """Those that can run now: of the records first, which are stored already."""
@@ -243,16 +252,13 @@ class Scope(Place):
             self.session.committed.run_plain()
         if self.hooks and not self.commits_late:
             self.hooks.run()  # they wait for no commit, only for somebody who can await them
-        session = self._detach()
-        if session is not None and session.in_transaction():
-            session.home.finish(session.end)
-        elif session is not None:
+        if (session := self._detach()) is not None:
             session.end()
 
     def close_unused(self) -> bool:
         """End the scope if that takes no more than saying so, and tell whether it did."""
-        with self._lock:
-            self.closed = unused = self.session is None and not self.hooks
+        self.closed = True
+        self.closed = unused = self.session is None and not self.hooks
         return unused
 
     async def aclose(self) -> None:
@@ -261,16 +267,12 @@ class Scope(Place):
             await uninterrupted(self.session.committed.arun())
         if self.hooks and not self.commits_late:
             await self.hooks.arun()
-        session = self._detach()
-        if session is not None and session.in_transaction():
-            await uninterrupted(session.home.arun(session.end))
-        elif session is not None:  # no I/O to do
-            session.end()
+        if (session := self._detach()) is not None:
+            await session.aend()
 
     def _detach(self) -> Session | None:
-        with self._lock:
-            self.closed = True
-            session, self.session, self._async_session = self.session, None, None
+        self.closed = True
+        session, self.session, self._async_session = self.session, None, None
         return session
 
     async def begin_afterwards(self) -> None:
@@ -286,10 +288,13 @@ class Scope(Place):
         if session.committed:
             await uninterrupted(session.committed.arun())
         self.session = self._async_session = None
-        if session.in_transaction():
-            await uninterrupted(session.home.arun(session.end))
-        else:
-            session.end()
+        await session.aend()
+
+
+_opening: Final = threading.Lock()
+"""Held for an assignment, so that one serves all scopes."""
+
+_NO_OPTIONS: Final[Options] = {}
 
 
 class NewScope(Protocol):
@@ -307,7 +312,12 @@ class NewScope(Protocol):
 class Scopes:
     """The scopes of one database: which of them this piece of code stands in."""
 
-    __slots__ = ("_here", "_require_url", "cursor_secret", "name", "new_scope", "open_session")
+    __slots__ = (
+        *("_here", "_require_url", "cursor_secret", "enter", "name", "new_scope", "open_session"),
+    )
+
+    enter: Callable[[Place], Token[Place]]
+    """Lets the code that follows stand at a place, until `leave(token)`."""
 
     new_scope: NewScope
     open_session: OpenSession
@@ -322,6 +332,7 @@ class Scopes:
         self, require_url: Callable[[], None], new_scope: NewScope, open_session: OpenSession
     ) -> None:
         self._here: ContextVar[Place] = ContextVar("fastapi_sqlalchemy_place")
+        self.enter = self._here.set
         self._require_url = require_url
         self.new_scope = new_scope
         """Makes one that nothing stands in yet."""
@@ -345,7 +356,7 @@ class Scopes:
         if place is None:
             self._require_url()
             raise MissingSessionError
-        if place.scope.closed:
+        if place.closed:
             raise SessionClosedError
         return place
 
@@ -361,12 +372,10 @@ class Scopes:
 
     def surrounding(self) -> Place | None:
         """The same, or None."""
+        if self._here.get(None) is None:
+            return None
         place = self._innermost()
-        return place if place is not None and not place.scope.closed else None
-
-    def enter(self, place: Place) -> Token[Place]:
-        """Let the code that follows stand here, until `leave(token)`."""
-        return self._here.set(place)
+        return place if place is not None and not place.closed else None
 
     def on_commit(self, hook: Hook) -> None:
         """Run a hook once what surrounds this code is committed.
@@ -391,14 +400,19 @@ class Scopes:
 
     def run(self, operation: Operation[R]) -> R:
         """Have an operation done by the session of this scope."""
-        place = self.here
-        session = place.scope.session or place.scope.open(awaited=False)
+        place = self._here.get(None)
+        if place is None or place.within is not None or place.closed:
+            place = self.here
+        session = place.session or place.scope.open(awaited=False)
         return session.perform(operation, place)
 
     async def arun(self, operation: Operation[R]) -> R:
         """Awaitable twin of `run`."""
-        place = self.here
-        return await place.scope.open(awaited=True).aperform(operation, place)
+        place = self._here.get(None)
+        if place is None or place.within is not None or place.closed:
+            place = self.here
+        session = place.session or place.scope.open(awaited=True)
+        return await session.aperform(operation, place)
 
 
 def leave(token: Token[Place]) -> None:

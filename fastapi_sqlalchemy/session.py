@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import exc, inspect, orm
-from sqlalchemy.orm import SessionTransaction, identity
+from sqlalchemy.orm import SessionTransaction
 
 from . import sqlite
 from ._carried import CarriedSession
@@ -37,6 +37,9 @@ S = TypeVar("S")
 
 class Position(Committing, Protocol):
     """Where in its scope a piece of code stands."""
+
+    over: bool
+    """Whether it is a block that was rolled back with the one it was in."""
 
     def check(self, session: Session) -> None:
         """Refuse what another task's transaction would swallow."""
@@ -137,7 +140,8 @@ class Session(CarriedSession):
     def _perform(self, operation: Operation[R], position: Position) -> R:
         if self._ended:
             self._require_open()
-        position.check(self)
+        if position.over or (self.block is not None and self.block is not position):
+            position.check(self)
         if isinstance(operation, Read):
             return self._read(operation)
         if isinstance(operation, Write):
@@ -463,20 +467,31 @@ class Session(CarriedSession):
 
     def end(self) -> None:
         """Close for good: the scope is over."""
-        self._ended = True
-        self.home.tenant = None
+        if self._transaction is None:
+            self._end()
+        else:
+            self.home.finish(self._end)
+
+    async def aend(self) -> None:
+        """Awaitable twin of `end`; a cancellation waits for it."""
+        if self._transaction is None:  # no I/O to do
+            self._end()
+        else:
+            await uninterrupted(self.home.arun(self._end))
+
+    def _end(self) -> None:
+        self._ended, self.home.tenant = True, None
         if self._transaction is not None or self._plans is None or _DETACHING.any(self):
             self._end_or_drop(self._plain.close)
-        elif states := [*self.identity_map._dict.values(), *self._new]:
-            self._let_go(states)
-
-    def _let_go(self, states: list[orm.InstanceState[Any]]) -> None:
-        """What `close()` does to records where nobody hears of it, without asking who does."""
-        self.identity_map._kill()
-        self.identity_map: identity.IdentityMap = identity._WeakInstanceDict()
-        self._new, self._deleted = {}, {}
-        for state in states:
+            return
+        # what `close()` does to records where nobody hears of it, without asking who does
+        known = self.identity_map._dict
+        for state in [*known.values(), *self._new]:
             state.session_id = state._strong_obj = None
+        known.clear()
+        self._new.clear()
+        self._deleted.clear()
+        self.identity_map._modified.clear()
 
 
 _DETACHING: Final = OfSessions.detaching(Session)

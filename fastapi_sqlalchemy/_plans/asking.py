@@ -70,7 +70,7 @@ class Shape:
     @classmethod
     def of_key(cls, model: type[Any], key: Key) -> Shape:
         """That of `get()`."""
-        return cls(model, (key,), RECORDS, "get", ident=key)
+        return cls(model, (key,), RECORDS, "get", None, key)
 
     def answer(self, session: orm.Session) -> list[Any] | None:
         """What a plan finds; None where SQLAlchemy has to look.
@@ -110,7 +110,10 @@ class Shape:
 
     def _plan(self, plans: Plans, session: orm.Session) -> Plan | str:
         """The plan that a session can use now, or why there is none."""
-        if (key := self._key()) is None:
+        steps = self._steps
+        own = steps[0].key if len(steps) == 1 and not self._options else None
+        key = self._key() if own is None else (self._model, self._terminal, own)
+        if key is None:
             if key_of(self._options) is None:
                 return "the query has loader options other than `selectinload()`"
             return "an expression has no key in SQLAlchemy's cache of statements"
@@ -122,16 +125,11 @@ class Shape:
 
     def _key(self) -> tuple[Any, ...] | None:
         """What all statements have in common that one plan serves; None is not known."""
-        model, steps = self._model, self._steps
-        hides = bool(hiding(model.__mapper__))
-        if len(steps) == 1 and not self._options:
-            key = steps[0].key
-            return None if key is None else (model, self._terminal, hides, key)
         # the last first: it looks at the others too, once for all
-        keys = [step.key for step in reversed(steps)]
+        keys = [step.key for step in reversed(self._steps)]
         if self._options:
             keys.append(key_of(self._options))
-        return None if None in keys else (model, self._terminal, hides, *keys)
+        return None if None in keys else (self._model, self._terminal, *keys)
 
     def _values(self) -> tuple[Any, ...]:
         if len(self._steps) == 1:

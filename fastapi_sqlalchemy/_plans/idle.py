@@ -58,7 +58,7 @@ class Idle:
                 return None
         if (
             record.dbapi_connection is None
-            or record._is_hard_or_soft_invalidated()
+            or max(pool._invalidate_time, record._soft_invalidate_time) > record.starttime
             or (pool._pre_ping and not self._answers(record, awaited=awaited))
         ):
             pool._do_return_conn(record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from logging import INFO
 from threading import Lock
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
@@ -123,6 +124,7 @@ class Plans:
         self.engine, self._alone = engine, alone
         self.known: dict[Any, Plan | str] = {}
         """By the keys of their shapes; where there is no plan, why not."""
+        self._forgotten = 0
         self._statements = OfStatements(engine)
         self._changes: dict[Any, Change | str] = {}
         self._insertions: WeakKeyDictionary[orm.Mapper[Any], Insertion | str]
@@ -144,6 +146,7 @@ class Plans:
 
     def forget(self) -> None:
         """Forget what is known of models."""
+        self._forgotten += 1
         self.known.clear()
         self._changes.clear()
         self._insertions.clear()
@@ -151,11 +154,13 @@ class Plans:
     def add(self, key: Any, make: Callable[[], Plan]) -> Plan | str:
         """Keep the plan of a shape, or why there is none."""
         plan: Plan | str
+        before = self._forgotten
         try:
             plan = make()
         except Refused as refusal:
             plan = str(refusal)
-        keep(self.known, key, plan, most=MOST)
+        if self._forgotten == before:  # else it may know less than there is to know by now
+            keep(self.known, key, plan, most=MOST)
         return plan
 
     def obstacle(self, session: Any, plan: Plan) -> str | None:
@@ -168,7 +173,9 @@ class Plans:
             and not silence.is_broken()
             and "dispatch" not in session.__dict__
             and not (session.sees_deleted or session.follows_deleted)
-            and not (engine._has_events or Connection._has_events or engine._should_log_info())
+            and not (
+                engine._has_events or Connection._has_events or engine.logger.isEnabledFor(INFO)
+            )
             and engine._execution_options is self._options
             and engine.pool is self._pool
         ):
@@ -347,17 +354,18 @@ class Plans:
         Raises:
             sqlalchemy.exc.DBAPIError: The database refused it.
         """
-        if not session.is_clean():
+        lone = self._lone if session.reads_alone else None
+        if lone is None and not session.is_clean():
             session._autoflush()  # a value may be the key of a record that is stored by that
         if (ready := _ready(statement, values)) is None:
             return None
         sql, parameters = ready
-        answer = None
-        if (lone := self._lone) is not None and session.reads_alone:
+        if lone is not None:
             answer = lone.run(session, sql, parameters, describe=describe)
-        if answer is None:
-            answer = session.ask_within(sql, parameters, describe=describe)
-        return answer
+            if answer is not None:
+                return answer
+        within: running.Answer | None = session.ask_within(sql, parameters, describe=describe)
+        return within
 
 
 def _ready(statement: Statement, values: Values) -> tuple[str, Any] | None:

@@ -31,11 +31,13 @@ class Statement:
         Refused: It is not SQL alone that its values decide.
     """
 
-    __slots__ = ("_lists", "_make", "compiled", "source", "sql")
+    __slots__ = ("compiled", "ready", "source", "sql")
 
     compiled: SQLCompiler
     source: Any
-    _make: Make
+
+    ready: Callable[[tuple[Any, ...]], tuple[str, Any]]
+    """From the values of a chain to the SQL and its parameters, as a cursor takes them."""
 
     def __init__(
         self,
@@ -53,17 +55,14 @@ class Statement:
         if dialect.bind_typing is BindTyping.SETINPUTSIZES:
             raise Refused("the driver is told the types of values apart")
         self.source, self.compiled = statement, compiled
-        self.sql: str = compiled.string
+        self.sql = sql = compiled.string
         places = _places(compiled, list(binds), values)
-        self._lists = Lists(compiled, places) if compiled.post_compile_params else None
-        if self._lists is None:
-            self._make = make_of(compiled, places, len(values))
-
-    def ready(self, values: tuple[Any, ...]) -> tuple[str, Any]:
-        """The SQL and its parameters, as the cursor takes them."""
-        if self._lists is None:
-            return self.sql, self._make(values)
-        return self._lists.ready(values)
+        if compiled.post_compile_params:
+            self.ready = Lists(compiled, places).ready
+        elif (make := make_of(compiled, places, len(values))) is _same:
+            self.ready = lambda values: (sql, values)
+        else:
+            self.ready = lambda values: (sql, make(values))
 
 
 def _places(

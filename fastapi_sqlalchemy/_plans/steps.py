@@ -135,6 +135,9 @@ _PLAIN_MODULES: Final = frozenset({"builtins", "typing", "sqlalchemy", __name__.
 _COLUMNS: Final = "_fastapi_sqlalchemy_columns"
 
 
+_KEYS: Final = PLAIN - {type(None)}
+
+
 class Key:
     """`get(1)`, by the primary key.
 
@@ -163,12 +166,14 @@ class Key:
     @classmethod
     def of(cls, model: Any, ident: Any) -> Key | None:
         """The step, where it is known what SQLAlchemy makes of such a key."""
-        mapper: orm.Mapper[Any] = model.__mapper__
-        values = ident if type(ident) is tuple else (ident,)
-        plain = len(values) == len(mapper.primary_key)
-        for value in values:
-            plain = plain and value is not None and type(value) in PLAIN
-        return cls(mapper, values) if plain else None
+        mapper: orm.Mapper[Any] | None = getattr(model, "__mapper__", None)
+        if mapper is None or type(ident) is bool:
+            return None
+        if type(ident) is not tuple:
+            plain = type(ident) in _KEYS and len(mapper.primary_key) == 1
+            return cls(mapper, (ident,)) if plain else None
+        plain = len(ident) == len(mapper.primary_key) and all(type(each) in _KEYS for each in ident)
+        return cls(mapper, ident) if plain else None
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         # the criterion of `session.get()`
