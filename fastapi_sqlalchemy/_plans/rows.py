@@ -12,9 +12,9 @@ from functools import partial
 from itertools import chain
 from operator import itemgetter
 from types import NoneType
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Table, orm
+from sqlalchemy import Connection, Dialect, Table, orm, text
 from sqlalchemy.engine.interfaces import BindTyping
 
 from fastapi_sqlalchemy._names import is_sql
@@ -32,6 +32,15 @@ Row = dict[str, Any]
 Values = Sequence[tuple[Any, ...]]
 """Of each row, in the order of the statement."""
 
+Send = Callable[[Connection, str, Any], int | None]
+"""Runs SQL with parameters; gives None where SQLAlchemy has to."""
+
+Sending = Sequence[tuple[Send, str, Any]]
+"""What sends rows: all of these, in their order."""
+
+_TOGETHER: Final = 50
+"""Rows of one statement for SQLite, which each takes a step of the driver's: most are saved."""
+
 
 class RowInsertion:
     """The INSERT of rows that name the same attributes.
@@ -47,7 +56,7 @@ class RowInsertion:
 
     __slots__ = (
         *("_arrays", "_get", "_keys", "_number", "_pages", "_parameters", "_processes", "_sql"),
-        "makers",
+        *("_several", "_size", "makers"),
     )
 
     makers: Mapping[str, Callable[[], Any]]
@@ -60,9 +69,7 @@ class RowInsertion:
         if not names or not columns.keys() >= {*names}:
             raise Refused("a value is for no column")
         given = {columns[name].key: name for name in names}
-        compiled: Any = table.insert().compile(
-            dialect=dialect, column_keys=[*given], for_executemany=True
-        )
+        compiled: Any = _compiled(table.insert(), [*given], dialect)
         made = compiled.insert_prefetch
         self.makers = {attribute_of(mapper, each): maker_of(each.default) for each in made}
         order = order_of(compiled)
@@ -80,6 +87,15 @@ class RowInsertion:
         escaped = compiled.escaped_bind_names
         named = None if compiled.positional else [escaped.get(name, name) for name, _ in order]
         self._parameters, self._pages = named, dialect.insertmanyvalues_page_size
+        self._size, self._several = 1, self._sql
+        if dialect.name == "sqlite" and dialect.insert_returning:
+            # of what returns something the compiler says how it writes a row, and of nothing else
+            telling = _compiled(table.insert().returning(text("1")), [*given], dialect)
+            row = f"({telling.insert_single_values_expr})"
+            if self._sql.endswith(row):
+                most = dialect.insertmanyvalues_max_parameters // len(order)
+                self._size = max(1, min(_TOGETHER, most))
+                self._several += f", {row}" * (self._size - 1)
         others = [each for each in table.columns if each.key not in given]
         self._arrays: Arrays | None = None
         if all(each.default is None for each in others):  # else it stands in the statement
@@ -106,38 +122,46 @@ class RowInsertion:
         makers = self.makers.items()
         return [{**row, **{name: make() for name, make in makers}} for row in rows]
 
-    def ready(self, values: Values) -> Callable[[Connection], bool]:
-        """What sends rows over a connection, and tells whether it did."""
+    def ready(self, values: Values) -> Sending:
+        """What is sent for rows, with the parameters of a cursor."""
         if (arrays := self._in_arrays(values)) is not None:
-            return partial(_sent, arrays)
+            return arrays
         if self._processes is not None:
             columns = [
                 column if process is None else map(process, column)
                 for process, column in zip(self._processes, zip(*values, strict=True), strict=True)
             ]
             values = [*zip(*columns, strict=True)]
-        if self._parameters is None:
-            return partial(_repeated, self._sql, values)
-        names = self._parameters
-        return partial(_repeated, self._sql, [dict(zip(names, row, strict=True)) for row in values])
+        if (names := self._parameters) is not None:
+            named = [dict(zip(names, row, strict=True)) for row in values]
+            return [(repeated_within, self._sql, named)]
+        if (size := self._size) == 1:
+            return [(repeated_within, self._sql, values)]
+        whole = len(values) - len(values) % size
+        several = [
+            tuple(chain.from_iterable(values[start : start + size]))
+            for start in range(0, whole, size)
+        ]
+        sent = ((self._several, several), (self._sql, values[whole:]))
+        return [(repeated_within, sql, rows) for sql, rows in sent if rows]
 
-    def _in_arrays(self, values: Values) -> list[tuple[str, Any]] | None:
+    def _in_arrays(self, values: Values) -> Sending | None:
         if self._arrays is None:
             return None
-        statements: list[tuple[str, Any]] = []
+        sent: list[tuple[Send, str, Any]] = []
         for some in pages_of([*zip(*values, strict=True)], self._pages):
             if (ready := self._arrays.ready(some)) is None:
                 return None
-            statements.append(ready)
-        return statements
+            sent.append((changed_within, *ready))
+        return sent
 
 
-def _sent(statements: Sequence[tuple[str, Any]], connection: Connection) -> bool:
-    return all(changed_within(connection, *each) is not None for each in statements)
+def _compiled(insert: Any, keys: list[str], dialect: Dialect) -> Any:
+    return insert.compile(dialect=dialect, column_keys=keys, for_executemany=True)
 
 
-def _repeated(sql: str, rows: Sequence[Any], connection: Connection) -> bool:
-    return repeated_within(connection, sql, rows) is not None
+def _send(sending: Sending, connection: Connection) -> bool:
+    return all(send(connection, sql, given) is not None for send, sql, given in sending)
 
 
 def _require_one_table(mapper: orm.Mapper[Any]) -> None:
@@ -172,14 +196,14 @@ def left_to_insert(session: Any, mapper: orm.Mapper[Any], rows: list[Row]) -> li
     insertion: RowInsertion | None = plans.row_insertion(session, mapper, tuple(rows[0]))
     if insertion is None or (values := insertion.values_of(rows)) is None:
         return rows
-    send, filled = None, rows
+    sending, filled = None, rows
     try:
         if insertion.makers:
             filled = insertion.filled(rows)
         else:
-            send = insertion.ready(values)
+            sending = insertion.ready(values)
     except Exception:  # of a default, or of a type: SQLAlchemy raises it as an error of its own
         return rows
-    if send is None:
+    if sending is None:
         return left_to_insert(session, mapper, filled)
-    return [] if session.insert_within(send) else rows
+    return [] if session.insert_within(partial(_send, sending)) else rows
