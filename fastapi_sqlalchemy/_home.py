@@ -16,7 +16,6 @@ from abc import ABC, abstractmethod
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine
 from functools import partial
-from threading import get_ident
 from typing import Any, ClassVar, Final, Generic, Protocol
 
 import anyio
@@ -120,39 +119,27 @@ class ThreadHome(Home):
         blocking: What to do about a blocking call on a running event loop.
     """
 
-    __slots__ = ("_blocking", "_lock", "_owner")
+    __slots__ = ("_blocking", "_lock")
 
     attributes_load = True
 
     def __init__(self, blocking: Blocking) -> None:
         self.tenant, self._blocking = None, blocking
-        self._lock = threading.Lock()
-        self._owner: int | None = None
+        self._lock: Any = threading.RLock()  # a call within one of the same thread is part of it
 
     def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a call in this thread."""
-        me = get_ident()
-        if self._owner == me:  # within a call already
-            return call(*args, **kwargs)
-        if _get_running_loop() is not None:
+        if _get_running_loop() is not None and not self._lock._is_owned():
             if _GREENLETS and in_greenlet():  # SQLAlchemy's AsyncSession over a thread
                 return await_(self.arun(call, *args, **kwargs))
             self._object()
         with self._lock:
-            self._owner = me
-            try:
-                return call(*args, **kwargs)
-            finally:
-                self._owner = None
+            return call(*args, **kwargs)
 
     def finish(self, call: Callable[[], R]) -> R:
         """Clean up first, and object to the place afterwards."""
         with self._lock:
-            self._owner = get_ident()
-            try:
-                result = call()
-            finally:
-                self._owner = None
+            result = call()
         if _get_running_loop() is not None:
             self._object()
         return result
@@ -186,11 +173,9 @@ class ThreadHome(Home):
     def at_once(self, call: Callable[[], bool]) -> bool:
         if not self._lock.acquire(blocking=False):
             return False
-        self._owner = get_ident()
         try:
             return call()
         finally:
-            self._owner = None
             self._lock.release()
 
     def _holds(self) -> bool:
@@ -230,6 +215,12 @@ class ThreadHome(Home):
             )
 
 
+def _current_greenlet() -> object:
+    from greenlet import getcurrent  # not a dependency; where there is a loop's home there is one
+
+    return getcurrent()
+
+
 class LoopsStandIn(ThreadHome):
     """Threads in place of an event loop, which refuse what that would: blocking calls on a loop."""
 
@@ -244,15 +235,12 @@ class LoopsStandIn(ThreadHome):
 class LoopHome(Home):
     """Over an asyncio driver: the event loop its connections belong to."""
 
-    __slots__ = ("_current", "_lock", "_loop", "_owner", "_task")
+    __slots__ = ("_lock", "_loop", "_owner", "_task")
 
     attributes_load = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        from greenlet import getcurrent  # not a dependency; nobody has such a home without it
-
-        self._current = getcurrent
         self._loop = loop
         self._lock = asyncio.Lock()
         self._owner: object = None
@@ -267,7 +255,7 @@ class LoopHome(Home):
             ).result()
         if here is not self._loop or not in_greenlet():
             raise SyncInAsyncError
-        me = self._current()
+        me = _current_greenlet()
         if self._owner is me:  # within a call already
             return call(*args, **kwargs)
         await_(self._lock.acquire())
@@ -300,15 +288,18 @@ class LoopHome(Home):
 
     async def aown(self, operation: Coroutine[Any, Any, R]) -> R:
         """Await an operation that is awaited at home, as the only one, and gently."""
-        return await self.gently(self._in_turn(operation))
+        task = asyncio.current_task()
+        return await Gently(self._in_turn(operation, task), first=partial(self._stop, task))
 
-    async def _in_turn(self, operation: Coroutine[Any, Any, R]) -> R:
+    async def _in_turn(
+        self, operation: Coroutine[Any, Any, R], task: asyncio.Task[Any] | None
+    ) -> R:
         try:
             await self._lock.acquire()
         except BaseException:
             operation.close()
             raise
-        self._owner, self._task = operation, asyncio.current_task()
+        self._owner, self._task = operation, task
         try:
             return await operation
         finally:
@@ -319,7 +310,7 @@ class LoopHome(Home):
         """Run a call that may wait for the database, as part of the operation whose turn it is."""
 
         def owned() -> R:
-            self._owner = self._current()
+            self._owner = _current_greenlet()
             return call()
 
         result: R = await greenlet_spawn(owned)

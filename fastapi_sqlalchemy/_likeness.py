@@ -7,6 +7,7 @@ that each must have for itself.
 
 from __future__ import annotations
 
+import weakref
 from enum import Enum
 from types import NoneType
 from typing import Any, Final, Generic, Self, TypeVar
@@ -58,6 +59,7 @@ class Likeness(Generic[S]):
         session = object.__new__(self._kind)
         session.__dict__ = self._values.copy()
         session.home, session.committed = home, Hooks()
-        session.identity_map = identity._WeakInstanceDict()
+        session.identity_map = known = object.__new__(identity._WeakInstanceDict)
+        known._dict, known._modified, known._wr = {}, set(), weakref.ref(known)
         session._new, session._deleted = {}, {}
         return session

@@ -15,19 +15,21 @@ from typing import Any, Final
 
 from sqlalchemy import Dialect, Engine
 
-__all__ = ["ask_seldom", "is_trusted"]
+__all__ = ["Trusts", "ask_seldom", "trust_of"]
 
 TRUSTED: Final = 1.0
 """Seconds for which a connection that was in use is taken to live, if its socket is silent."""
 
 
-_trusts: weakref.WeakKeyDictionary[Dialect, Callable[[Any], bool]] = weakref.WeakKeyDictionary()
+Trusts = Callable[[Any], bool]
+"""Whether a driver's connection lives for all that can be told without asking the server."""
+
+_trusts: weakref.WeakKeyDictionary[Dialect, Trusts] = weakref.WeakKeyDictionary()
 
 
-def is_trusted(dialect: Dialect, driver: Any) -> bool:
-    """Whether a driver's connection lives for all that can be told without asking the server."""
-    trusts = _trusts.get(dialect)
-    return trusts is not None and trusts(driver)
+def trust_of(dialect: Dialect) -> Trusts | None:
+    """What tells it of the connections of a dialect, where there is a way."""
+    return _trusts.get(dialect)
 
 
 def ask_seldom(engine: Engine) -> None:
@@ -36,15 +38,11 @@ def ask_seldom(engine: Engine) -> None:
         return
     dialect: Any = engine.dialect  # its hooks are public, and overridden on this one alone
     ask = dialect.do_ping
-    asked: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+    watches: weakref.WeakKeyDictionary[Any, _Watch] = weakref.WeakKeyDictionary()
 
     def trusts(driver: Any) -> bool:
-        now = time.monotonic()
-        before = asked.get(driver)
-        if before is None or now - before >= TRUSTED or not _is_silent(driver):
-            return False
-        asked[driver] = now
-        return True
+        watch = watches.get(driver)
+        return watch is not None and watch.is_silent(driver)
 
     def ping(connection: Any) -> bool:
         driver = dialect.get_driver_connection(connection)
@@ -52,24 +50,34 @@ def ask_seldom(engine: Engine) -> None:
             return True
         answers: bool = ask(connection)
         if answers:
-            asked[driver] = time.monotonic()
+            watches[driver] = _Watch(driver)
         return answers
 
     dialect.do_ping = ping
     _trusts[dialect] = trusts
 
 
-def _is_silent(driver: Any) -> bool:
-    socket = _socket_of(driver)
-    if socket is None:
-        return False
-    poll = select.poll()
-    poll.register(socket, select.POLLIN)
-    return not poll.poll(0)
+class _Watch:
+    """Since when a connection is known to live, and what tells whether its server spoke since.
 
+    Args:
+        driver: The driver's connection, which is open: psycopg's, or asyncpg's.
+    """
 
-def _socket_of(driver: Any) -> Any:
-    """That of an open connection of psycopg's, or of asyncpg's."""
-    if hasattr(driver, "pgconn"):
-        return None if driver.closed else driver.pgconn.socket
-    return None if driver.is_closed() else driver._transport.get_extra_info("socket")
+    __slots__ = ("_poll", "_since")
+
+    def __init__(self, driver: Any) -> None:
+        libpq = hasattr(driver, "pgconn")
+        socket = driver.pgconn.socket if libpq else driver._transport.get_extra_info("socket")
+        self._poll: Any = select.poll()
+        self._poll.register(socket, select.POLLIN)
+        self._since = time.monotonic()
+
+    def is_silent(self, driver: Any) -> bool:
+        """Whether it is, of a connection that was in use a moment ago."""
+        now = time.monotonic()
+        closed = driver.closed if hasattr(driver, "pgconn") else driver.is_closed()
+        if closed or now - self._since >= TRUSTED or self._poll.poll(0):
+            return False
+        self._since = now
+        return True

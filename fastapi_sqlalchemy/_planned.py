@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import orm
@@ -12,8 +11,7 @@ from sqlalchemy import orm
 from ._chain import Chain
 from ._operations import Read
 from ._plans.asking import RECORDS, VALUE, Kind, Shape, compose
-from ._plans.steps import Step
-from ._types import AnySelect, T
+from ._types import AnySelect, R, T
 
 __all__ = ["Planned"]
 
@@ -31,16 +29,13 @@ class Planned(Chain[T]):
 
     __slots__ = ()
 
-    def _shape(
-        self, kind: Kind, terminal: str, make: Callable[[], AnySelect] | None, *more: Step
-    ) -> Shape | None:
+    def _shape(self, kind: Kind, terminal: str, make: Callable[[], AnySelect]) -> Shape | None:
         """What tells the plan of a terminal of this chain, where there may be one.
 
         Args:
             kind: What its rows become.
             terminal: Its name.
-            make: Makes the statement of the terminal; None where that is the calls alone.
-            more: Calls that the terminal adds.
+            make: Makes the statement of the terminal, once that of the calls is there.
         """
         steps = self._steps
         kind_of_query: Any = type(self)
@@ -49,22 +44,28 @@ class Planned(Chain[T]):
         options = self._options
         if options and kind is not RECORDS:
             return None
-        if make is None:
-            return Shape(self._model, (*steps, *more), kind, terminal, options=options)
 
         def composed() -> Any:
             self._made, binds = compose(self._model, steps)
             return make(), binds
 
-        return Shape(self._model, steps, kind, terminal, composed, options=options)
+        return Shape(self._model, steps, kind, terminal, composed, options)
 
     def _count(self) -> Read[int]:
-        return self._value("count", self._counted)
+        return self._value("count", self._counted, int)
 
-    def _value(self, terminal: str, make: Callable[[], AnySelect]) -> Read[Any]:
-        """The value that a statement finds, which has one row."""
+    def _value(
+        self, terminal: str, make: Callable[[], AnySelect], kind: Callable[[Any], R]
+    ) -> Read[R]:
+        """The value that a statement finds, which has one row.
 
-        def plainly(session: orm.Session) -> Any:
-            return session.scalars(make()).one()
+        Args:
+            terminal: The name of the terminal.
+            make: Makes the statement.
+            kind: What the value becomes.
+        """
 
-        return Read(plainly, self._shape(VALUE, terminal, make), itemgetter(0))
+        def plainly(session: orm.Session) -> R:
+            return kind(session.scalars(make()).one())
+
+        return Read(plainly, self._shape(VALUE, terminal, make), lambda found: kind(found[0]))

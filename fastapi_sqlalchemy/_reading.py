@@ -301,8 +301,7 @@ class Reading(Planned[T]):
         return await self._runner.arun(self._exists())
 
     def _exists(self) -> Read[bool]:
-        found = self._value("exists", lambda: self._around(select(self._present().exists())))
-        return found.then(bool)
+        return self._value("exists", lambda: self._around(select(self._present().exists())), bool)
 
     def _present(self) -> AnySelect:
         """A statement that has a row where this one has."""

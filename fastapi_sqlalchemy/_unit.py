@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from itertools import count
+from typing import Any, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, orm
@@ -36,6 +38,18 @@ class Committing(Protocol):
 
     awaited: bool
     """Whether what commits here can be awaited."""
+
+
+class _Name(weakref.ref["UnitOfWork"]):
+    """What SQLAlchemy's dictionary of sessions holds, made in a quarter of its own time."""
+
+    __slots__ = ("key",)
+
+    key: int
+
+
+_numbers: Final = count(-1, -1)
+"""Names of sessions: SQLAlchemy's own are positive."""
 
 
 class UnitOfWork(orm.Session):
@@ -92,8 +106,10 @@ class UnitOfWork(orm.Session):
     @memoized_property
     def hash_key(self) -> int:
         """By which records find their session: until there is one, none need to."""
-        key = making._new_sessionid()
-        making._sessions[key] = self
+        known: Any = making._sessions
+        name = _Name(self, known._remove)
+        name.key = key = next(_numbers)
+        known.data[key] = name
         return key
 
     @memoized_property
@@ -241,6 +257,7 @@ class UnitOfWork(orm.Session):
 def _began(session: orm.Session, _: SessionTransaction, connection: Connection) -> None:
     ours = cast(UnitOfWork, session)
     ours._connection = connection
+    assert ours.hash_key  # by which `close_all_sessions()` finds it
     ours._held_since = time.monotonic()
 
 

@@ -103,6 +103,10 @@ class Block(Generic[D]):
     ) -> None:
         if (scope := self._scope) is None:
             return
+        if error is None and scope.is_idle():
+            self._leave()
+            scope.close()
+            return
         try:
             if error is None:
                 scope.finish(commit=True)
@@ -111,11 +115,8 @@ class Block(Generic[D]):
             raise
         finally:
             self._leave()
-            if error is None:
+            with never_hiding(error):
                 scope.close()
-            else:
-                with never_hiding(error):
-                    scope.close()
 
     async def __aenter__(self) -> D:
         return self._enter(awaited=True)
@@ -127,6 +128,10 @@ class Block(Generic[D]):
         traceback: TracebackType | None,
     ) -> None:
         if (scope := self._scope) is None:
+            return
+        if error is None and scope.is_idle():
+            self._leave()
+            scope.close()
             return
         try:
             if error is None:

@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -231,7 +231,7 @@ class Engines:
         """
         return self.isolation is None and self.usually_awaits
 
-    @property
+    @cached_property
     def usually_awaits(self) -> bool:
         """The same outside `db.testing()`, which has one connection, of the blocking driver."""
         if self._given_async is not None:

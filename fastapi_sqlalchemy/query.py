@@ -20,9 +20,8 @@ from typing_extensions import override
 from ._deletion import WITH_DELETED
 from ._names import key_names, mapper_of
 from ._operations import Read
-from ._plans.asking import RECORDS, Shape
+from ._plans.asking import RECORDS, OfKey, Shape
 from ._plans.found import Known
-from ._plans.steps import Key, Limit
 from ._reading import Found, Reading, needed
 from ._types import AnySelect, Criterion, R, T
 from .bulk import BulkWrites
@@ -136,7 +135,9 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
 
     @override
     def _first(self) -> Read[T | None]:
-        one = None if self._limit is not None else self._shape(RECORDS, "all", None, Limit(1))
+        if self._limit is not None:
+            return super()._first()
+        one = self._shape(RECORDS, "first", lambda: self.statement.limit(1))
         if one is None:
             return super()._first()
 
@@ -200,8 +201,7 @@ class Query(Loading[T], Paging[T], BulkWrites[T], Columns[T]):
         # what is to be loaded with it, a record that the session has may lack
         if not self._is_plain() or self._options:
             return self.filter(*_key_criteria(self._model, ident))._one_or_none()
-        key = Key.of(self._model, ident) if self._steps == () else None
-        shape = None if key is None else Shape.of_key(self._model, key)
+        shape = OfKey.of(self._model, ident) if self._steps == () else None
 
         def plainly(session: orm.Session) -> T | None:
             options = self._statement.get_execution_options()
@@ -330,14 +330,14 @@ def query_of(model: type[T]) -> Query[T]:
 
 def get_by_plan(model: type[T], ident: Any) -> Read[T | None] | None:
     """What `query_of(model).get(ident)` asks, made without a query where there may be a plan."""
-    key = Key.of(model, ident)
-    if key is None or getattr(model, "query_class", Query) is not Query:
+    shape = OfKey.of(model, ident)
+    if shape is None or getattr(model, "query_class", Query) is not Query:
         return None
 
     def plainly(session: orm.Session) -> T | None:
         return query_of(model)._get(ident).plainly(session)
 
-    return Read(plainly, Shape.of_key(model, key), _one_or_none)
+    return Read(plainly, shape, _one_or_none)
 
 
 def get_needed_by_plan(

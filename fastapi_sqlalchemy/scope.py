@@ -183,6 +183,13 @@ class Scope(Place):
             self._async_session = over(session)
         return self._async_session
 
+    def is_idle(self) -> bool:
+        """Whether its end commits nothing, runs no hook, and asks the database nothing."""
+        session = self.session
+        if session is None or self.hooks or session.committed or session.in_transaction():
+            return session is None and not self.hooks
+        return not self.commits_late or self._unfinished() is None
+
     def finish(self, *, commit: bool) -> None:
         """Commit or roll back what was written, where the scope does that, and run the hooks.
 

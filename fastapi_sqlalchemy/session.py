@@ -57,31 +57,26 @@ class Session(CarriedSession):
 
     async def aperform(self, operation: Operation[R], position: Position) -> R:
         """Awaitable twin of `perform`."""
-        if isinstance(operation, Read) and (shape := self._awaitable(operation)) is not None:
-            found = await cast(LoopHome, self.home).aown(self._aread(shape, position))
-            if found is not None and operation.read is not None:
-                return operation.read(found)
-        if isinstance(operation, Write) and await self._stored_here(operation, position):
-            result: R = operation.result
-        else:
-            result = await self.home.arun(self._perform, operation, position)
+        home = self.home
+        # by awaiting the driver, where that is all
+        if isinstance(home, LoopHome) and home.is_here():
+            if isinstance(operation, Read):
+                shape, read = operation.shape, operation.read
+                if shape is not None and read is not None and self._may_read_alone():
+                    found = await home.aown(self._aread(shape, position))
+                    if found is not None:
+                        return read(found)
+            elif isinstance(operation, Write) and operation.alone is not None:
+                stored = await home.aown(self._awrite(operation, position))
+                if stored:
+                    return await self._after(cast(R, operation.result))
+        return await self._after(await home.arun(self._perform, operation, position))
+
+    async def _after(self, result: R) -> R:
+        """What an awaited operation gives, once the hooks of what it committed have run."""
         if self.committed:
             await uninterrupted(self.committed.arun())
         return result
-
-    async def _stored_here(self, operation: Write[Any], position: Position) -> bool:
-        """Do a write by one statement that is awaited on the driver; False is not done at all."""
-        if operation.alone is None or not self._is_here():
-            return False
-        return await cast(LoopHome, self.home).aown(self._awrite(operation, position))
-
-    def _awaitable(self, operation: Read[Any]) -> Shape | None:
-        """What a read asks for, where it may be asked by awaiting the driver."""
-        return operation.shape if self._is_here() and self._may_read_alone() else None
-
-    def _is_here(self) -> bool:
-        """Whether its home is the loop that runs this."""
-        return isinstance(self.home, LoopHome) and self.home.is_here()
 
     def _may_read_alone(self) -> bool:
         return self._plans is not None and self._hold_warning is None and not self._reads_within()
@@ -91,7 +86,8 @@ class Session(CarriedSession):
 
         It runs at home, as what it stands for would.
         """
-        self._require_open()
+        if self._ended:
+            self._require_open()
         position.check(self)
         if not self._may_read_alone():  # no more, now that it is this one's turn
             return None
@@ -481,7 +477,8 @@ class Session(CarriedSession):
 
     def _end(self) -> None:
         self._ended, self.home.tenant = True, None
-        if self._transaction is not None or self._plans is None or _DETACHING.any(self):
+        own = "dispatch" in vars(self)
+        if self._transaction is not None or self._plans is None or own or _DETACHED_HEARD():
             self._end_or_drop(self._plain.close)
             return
         # what `close()` does to records where nobody hears of it, without asking who does
@@ -494,7 +491,8 @@ class Session(CarriedSession):
         self.identity_map._modified.clear()
 
 
-_DETACHING: Final = OfSessions.detaching(Session)
+_DETACHED_HEARD: Final = OfSessions.detaching(Session).silence.is_broken
+"""Whether somebody listens to records that outlive their session."""
 
 
 class _Savepoint:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Dialect, orm, select
 from sqlalchemy.engine import Result
+from typing_extensions import override
 
 from fastapi_sqlalchemy._deletion import hiding, is_deleted
 from fastapi_sqlalchemy._types import AnySelect
@@ -18,9 +19,9 @@ from .loaders import Load, dict_loader, loader_of, processors_of, row_loader, va
 from .plans import Plan, Plans
 from .refusing import Refused
 from .statements import Statement
-from .steps import Key, Step
+from .steps import BOUND, Step
 
-__all__ = ["DICTS", "RECORDS", "ROWS", "VALUE", "Shape", "compose"]
+__all__ = ["DICTS", "RECORDS", "ROWS", "VALUE", "OfKey", "Shape", "compose"]
 
 Binds = list["BindParameter[Any] | None"]
 
@@ -45,13 +46,12 @@ class Shape:
         model: What is asked about.
         steps: The calls of the chain.
         kind: What its rows are to become.
-        terminal: Its name, where it makes a statement of its own out of the chain's.
-        make: Makes the statement of the terminal.
-        ident: What is looked for by the primary key alone: the session may have it.
+        terminal: Its name: each makes a statement of its own out of the chain's.
+        make: Makes the statement, and tells where its values are.
         options: The loader options of the statement.
     """
 
-    __slots__ = ("_ident", "_kind", "_make", "_model", "_options", "_steps", "_terminal")
+    __slots__ = ("_kind", "_make", "_model", "_options", "_steps", "_terminal")
 
     def __init__(
         self,
@@ -59,18 +59,11 @@ class Shape:
         steps: tuple[Step, ...],
         kind: Kind,
         terminal: str,
-        make: Callable[[], tuple[AnySelect, Binds]] | None = None,
-        ident: Key | None = None,
+        make: Callable[[], tuple[AnySelect, Binds]],
         options: tuple[Any, ...] = (),
     ) -> None:
         self._model, self._steps, self._kind = model, steps, kind
-        self._terminal, self._make, self._ident = terminal, make, ident
-        self._options = options
-
-    @classmethod
-    def of_key(cls, model: type[Any], key: Key) -> Shape:
-        """That of `get()`."""
-        return cls(model, (key,), RECORDS, "get", None, key)
+        self._terminal, self._make, self._options = terminal, make, options
 
     def answer(self, session: orm.Session) -> list[Any] | None:
         """What a plan finds; None where SQLAlchemy has to look.
@@ -81,7 +74,8 @@ class Shape:
         plans: Plans | None = getattr(session, "_plans", None)
         if plans is None or isinstance(found := self._plan(plans, session), str):
             return None
-        if self._ident is not None and (record := self._ident.known_to(session)) is not None:
+        known: Any = session.identity_map
+        if known._dict and (record := self.known_to(session)) is not None:
             return None if _is_unsure(record) else [record]
         return plans.run(session, found, self._values)
 
@@ -90,9 +84,13 @@ class Shape:
         plans: Plans | None = getattr(session, "_plans", None)
         if plans is None or isinstance(found := self._plan(plans, session), str):
             return None
-        if self._ident is not None and (record := self._ident.known_to(session)) is not None:
+        if (record := self.known_to(session)) is not None:
             return None if _is_unsure(record) else [record]
         return await plans.arun(session, found, self._values)
+
+    def known_to(self, session: orm.Session) -> Any:
+        """The record that is asked for by its key, where a session has it."""
+        return None
 
     def learn(self, session: orm.Session, found: Result[Any]) -> None:
         """What rows are like, from a result of SQLAlchemy's: a plan makes such rows."""
@@ -110,10 +108,7 @@ class Shape:
 
     def _plan(self, plans: Plans, session: orm.Session) -> Plan | str:
         """The plan that a session can use now, or why there is none."""
-        steps = self._steps
-        own = steps[0].key if len(steps) == 1 and not self._options else None
-        key = self._key() if own is None else (self._model, self._terminal, own)
-        if key is None:
+        if (key := self._key()) is None:
             if key_of(self._options) is None:
                 return "the query has loader options other than `selectinload()`"
             return "an expression has no key in SQLAlchemy's cache of statements"
@@ -125,6 +120,10 @@ class Shape:
 
     def _key(self) -> tuple[Any, ...] | None:
         """What all statements have in common that one plan serves; None is not known."""
+        steps = self._steps
+        if len(steps) == 1 and not self._options:
+            key = steps[0].key
+            return None if key is None else (self._model, self._terminal, key)
         # the last first: it looks at the others too, once for all
         keys = [step.key for step in reversed(self._steps)]
         if self._options:
@@ -138,13 +137,61 @@ class Shape:
 
     def _new_plan(self, dialect: Dialect) -> Plan:
         mapper: orm.Mapper[Any] = orm.class_mapper(self._model)
-        statement, binds = self._make() if self._make else compose(self._model, self._steps)
-        if self._make is None and self._options:
-            statement = statement.options(*self._options)
+        statement, binds = self._make()
         if options := hiding(mapper):
             statement = statement.options(*options)
         values = tuple([value for step in self._steps for value in step.constants])
         return self._kind(mapper, Statement(statement, dialect, binds, values), dialect)
+
+
+class OfKey(Shape):
+    """What `get()` asks: for the record with a primary key, which the session may have.
+
+    Args:
+        mapper: The model's.
+        ident: The values of the key.
+    """
+
+    __slots__ = ("_ident", "_mapper")
+
+    _options = ()
+
+    def __init__(self, mapper: orm.Mapper[Any], ident: tuple[Any, ...]) -> None:
+        self._mapper, self._ident = mapper, ident
+
+    @classmethod
+    def of(cls, model: type[Any], ident: Any) -> OfKey | None:
+        """The same, where it is known what SQLAlchemy makes of such a key."""
+        mapper: orm.Mapper[Any] | None = getattr(model, "__mapper__", None)
+        if mapper is None:
+            return None
+        if type(ident) is not tuple:
+            plain = type(ident) in BOUND and len(mapper.primary_key) == 1
+            return cls(mapper, (ident,)) if plain else None
+        plain = len(ident) == len(mapper.primary_key) and all(type(each) in BOUND for each in ident)
+        return cls(mapper, ident) if plain else None
+
+    @override
+    def known_to(self, session: orm.Session) -> Any:
+        return session.identity_map.get((self._mapper._identity_class, self._ident, None))
+
+    @override
+    def _key(self) -> tuple[Any, ...]:
+        ident = self._ident
+        kinds = type(ident[0]) if len(ident) == 1 else (*map(type, ident),)
+        return self._mapper, kinds
+
+    @override
+    def _values(self) -> tuple[Any, ...]:
+        return self._ident
+
+    @override
+    def _new_plan(self, dialect: Dialect) -> Plan:
+        # the criterion of `session.get()`
+        criterion, parameters = self._mapper._get_clause
+        statement = select(self._mapper.class_).where(criterion).options(*hiding(self._mapper))
+        binds = [parameters[column] for column in self._mapper.primary_key]
+        return RECORDS(self._mapper, Statement(statement, dialect, binds, self._ident), dialect)
 
 
 def _is_unsure(record: Any) -> bool:

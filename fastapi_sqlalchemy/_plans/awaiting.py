@@ -143,7 +143,8 @@ class Lone:
             answer = await ask(connection, self._dialect, sql, parameters, describe=describe)
         except BaseException as error:
             await self._fail(session, record, error, sql, parameters)
-        await self._put_back(record)
+        if not self._idle.keep(record):
+            await self._close(record)
         return answer
 
     def send(
@@ -172,7 +173,8 @@ class Lone:
             sent = await send(connection, self._dialect, sql, parameters, returns=returns)
         except BaseException as error:
             await self._fail(session, record, error, sql, parameters)
-        await self._put_back(record)
+        if not self._idle.keep(record):
+            await self._close(record)
         return sent
 
     def _take(self) -> Any:
@@ -180,15 +182,12 @@ class Lone:
         record = self._idle.take(awaited=True)
         if record is None or self._driver.is_alone(record.dbapi_connection):
             return record
-        self._idle.put_back(record)
+        self._idle.keep(record)  # where there was room before
         return None
 
-    async def _put_back(self, record: Any) -> None:
-        pool = self._pool
-        if pool._pool.full():  # it closes one more than it keeps, for which it has to wait
-            await uninterrupted(greenlet_spawn(pool._do_return_conn, record))
-        else:
-            self._idle.put_back(record)
+    async def _close(self, record: Any) -> None:
+        """Have the pool close one more than it keeps, for which it has to wait."""
+        await uninterrupted(greenlet_spawn(self._pool._do_return_conn, record))
 
     async def _fail(
         self, session: Any, record: Any, error: BaseException, sql: str, parameters: Any

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy.util.queue import Empty, Queue
+from sqlalchemy.util.queue import Queue
 
-from fastapi_sqlalchemy._ping import is_trusted
-
-from .listeners import OfPool
+from fastapi_sqlalchemy._ping import trust_of
 
 __all__ = ["UNMADE", "Idle"]
 
@@ -29,12 +27,10 @@ class Idle:
         pool: A `QueuePool`.
     """
 
-    __slots__ = ("_listeners", "_pool", "_queue", "_recycles")
+    __slots__ = ("_pool", "_queue", "_trusts")
 
     def __init__(self, pool: Any) -> None:
-        self._pool = pool
-        self._listeners = OfPool(pool)
-        self._recycles = pool._recycle > -1
+        self._pool, self._trusts = pool, trust_of(pool._dialect)
         self._queue: Any = pool._pool if type(pool._pool) is Queue else None
 
     def take(self, *, awaited: bool = False) -> Any:
@@ -44,18 +40,16 @@ class Idle:
             awaited: Whether nothing may wait here for the server.
         """
         pool = self._pool
-        if self._recycles or self._listeners.any():
-            return None
         if (queue := self._queue) is not None:  # past `get()`, for a third of its time
             with queue.mutex:
                 if not queue.queue:
                     return None
                 record = queue.queue.pop() if queue.use_lifo else queue.queue.popleft()
-        else:  # that of an asyncio engine
-            try:
-                record = pool._pool.get(False)
-            except Empty:
+        else:
+            queue = pool._pool._queue  # asyncio's, which nothing changes meanwhile
+            if not queue._queue:
                 return None
+            record = queue._get()
         if (
             record.dbapi_connection is None
             or max(pool._invalidate_time, record._soft_invalidate_time) > record.starttime
@@ -82,19 +76,34 @@ class Idle:
 
     def put_back(self, record: Any) -> None:
         """Let others have it."""
+        if not self.keep(record):
+            self._pool._do_return_conn(record)
+
+    def keep(self, record: Any) -> bool:
+        """The same where the pool has room; False where it is to close one more than it keeps."""
         if (queue := self._queue) is not None:
             with queue.mutex:
-                if not 0 < queue.maxsize <= len(queue.queue):
-                    queue.queue.append(record)
-                    if queue.not_empty._waiters:  # to tell nobody takes longer than to look
-                        queue.not_empty.notify()
-                    return
-        self._pool._do_return_conn(record)
+                if 0 < queue.maxsize <= len(queue.queue):
+                    return False
+                queue.queue.append(record)
+                if queue.not_empty._waiters:  # to tell nobody takes longer than to look
+                    queue.not_empty.notify()
+                return True
+        queue = self._pool._pool._queue
+        if 0 < queue._maxsize <= len(queue._queue):
+            return False
+        if queue._getters:
+            queue.put_nowait(record)
+        else:
+            queue._put(record)
+        return True
 
     def _answers(self, record: Any, *, awaited: bool) -> bool:
-        pool, connection = self._pool, record.dbapi_connection
+        pool, connection, trusts = self._pool, record.dbapi_connection, self._trusts
+        if trusts is not None and trusts(pool._dialect.get_driver_connection(connection)):
+            return True
         if awaited:
-            return is_trusted(pool._dialect, pool._dialect.get_driver_connection(connection))
+            return False
         try:
             return bool(pool._dialect._do_ping_w_event(connection))
         except pool._dialect.loaded_dbapi.Error:

@@ -7,7 +7,7 @@ Ours do what a plan does itself, or what it has no need of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ class Silence:
         self._number = 0
 
     @classmethod
-    def of(cls, *watched: OfRecords | OfSessions | OfStatements | None) -> Silence:
+    def of(cls, *watched: OfPool | OfRecords | OfSessions | OfStatements | None) -> Silence:
         """That of all these together."""
         return cls(
             chain.from_iterable([each.silence.collections for each in watched if each is not None])
@@ -108,14 +108,12 @@ class OfPool:
         pool: The pool.
     """
 
-    __slots__ = ("any",)
+    __slots__ = ("silence",)
 
-    any: Callable[[], bool]
-    """Whether there are."""
+    silence: Silence
 
     def __init__(self, pool: Pool) -> None:
-        silence = Silence(_of_one(pool.dispatch, ("checkout", "checkin", "reset")))
-        self.any = silence.is_broken
+        self.silence = Silence(_of_one(pool.dispatch, ("checkout", "checkin", "reset")))
 
 
 class OfRecords:

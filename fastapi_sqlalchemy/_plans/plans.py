@@ -22,7 +22,7 @@ from . import awaiting, running
 from .beside import Branch, follow
 from .inserting import Insertion
 from .keeping import keep
-from .listeners import OfRecords, OfSessions, OfStatements, Silence
+from .listeners import OfPool, OfRecords, OfSessions, OfStatements, Silence
 from .loaders import Load
 from .private import is_tested
 from .refusing import Refused
@@ -104,6 +104,8 @@ class Plan:
             except Refused:
                 return None
         found = load(rows, session)
+        if not self.branches:
+            return found
         try:
             follow(session, self.branches, found)
         except Refused:
@@ -137,7 +139,11 @@ class Plans:
         self._executing: OfSessions | None = None
         self._options: Any = None
         self._pool: Any = None
+        self._connections: OfPool | None = None
+        self._usual: running.Lone | awaiting.Lone | None = None
+        """What sends statements alone, where they can be."""
         self._lone: running.Lone | awaiting.Lone | None = None
+        """The same, unless somebody listens to the connections of the pool."""
         with _adding:
             _all.add(self)
 
@@ -182,6 +188,7 @@ class Plans:
             )
             and engine._execution_options is self._options
             and engine.pool is self._pool
+            and self._lone is self._usual
         ):
             return None
         return self._obstacle(session, plan)
@@ -198,7 +205,8 @@ class Plans:
         if (obstacle := self._of_engine()) is not None:
             return obstacle
         if plan.silence is None:
-            plan.silence = Silence.of(self._reading, self._statements, plan.watchers)
+            listeners = (self._reading, self._statements, self._connections, plan.watchers)
+            plan.silence = Silence.of(*listeners)
         return None
 
     def _of_engine(self) -> str | None:
@@ -212,9 +220,12 @@ class Plans:
         if engine.pool is not self._pool:
             if not running.is_known(engine.pool):
                 return "the engine has a pool of another kind"
-            self._pool = engine.pool
+            self._pool = pool = engine.pool
+            self._connections = OfPool(pool)
             kind = awaiting.Lone if engine.dialect.is_async else running.Lone
-            self._lone = kind(engine.pool) if self._alone else None
+            self._usual = kind(pool) if self._alone and pool._recycle == -1 else None
+        heard = self._connections is None or self._connections.silence.is_broken()
+        self._lone = None if heard else self._usual
         return None
 
     def change(
@@ -379,9 +390,10 @@ class Plans:
         lone = self._lone if session.reads_alone else None
         if lone is None and not session.is_clean():
             session._autoflush()  # a value may be the key of a record that is stored by that
-        if (ready := _ready(statement, values)) is None:
+        try:
+            sql, parameters = statement.ready(values())
+        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
             return None
-        sql, parameters = ready
         if lone is not None:
             answer = lone.run(session, sql, parameters, describe=describe)
             if answer is not None:

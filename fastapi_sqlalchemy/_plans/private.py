@@ -6,6 +6,7 @@ off, and everything takes SQLAlchemy's own path.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import sqlalchemy
@@ -90,12 +91,13 @@ NAMES: Final[dict[Any, tuple[str, ...]]] = {
     Engine: ("_execution_options", "_has_events", "_should_log_info"),
     default.DefaultExecutionContext: ("get_result_processor",),
     QueuePool: ("_do_get", "_do_return_conn", "_should_log_debug"),
-    queue.Queue: ("_full", "get", "put"),
+    queue.AsyncAdaptedQueue: ("_queue",),
+    asyncio.Queue: ("_get", "_put"),
     event_attr._EmptyListener: ("for_modify", "listeners", "parent_listeners"),
     event_attr._ListenerCollection: ("for_modify", "listeners", "parent_listeners"),
     event_base._Dispatch: ("_for_class",),
-    session: ("_new_sessionid", "_sessions"),
-    base._ConnectionRecord: ("_is_hard_or_soft_invalidated", "get_connection"),
+    session: ("_sessions",),
+    base._ConnectionRecord: ("_soft_invalidate_time", "get_connection", "starttime"),
     base._ConnectionFairy: ("_checkin", "_counter"),
 }
 """What has to be there, by who has it."""

@@ -31,7 +31,7 @@ class Statement:
         Refused: It is not SQL alone that its values decide.
     """
 
-    __slots__ = ("compiled", "ready", "source", "sql")
+    __slots__ = ("compiled", "lists", "ready", "source", "sql")
 
     compiled: SQLCompiler
     source: Any
@@ -57,8 +57,9 @@ class Statement:
         self.source, self.compiled = statement, compiled
         self.sql = sql = compiled.string
         places = _places(compiled, list(binds), values)
-        if compiled.post_compile_params:
-            self.ready = Lists(compiled, places).ready
+        self.lists = Lists(compiled, places) if compiled.post_compile_params else None
+        if self.lists is not None:
+            self.ready = self.lists.ready
         elif (make := make_of(compiled, places, len(values))) is _same:
             self.ready = lambda values: (sql, values)
         else:

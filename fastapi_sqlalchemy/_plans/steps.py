@@ -20,11 +20,11 @@ from sqlalchemy.types import ExternalType
 from fastapi_sqlalchemy._types import AnySelect
 
 __all__ = [
+    "BOUND",
     "PLAIN",
     "Attributes",
     "Clauses",
     "Equal",
-    "Key",
     "Limit",
     "Offset",
     "Step",
@@ -35,6 +35,9 @@ PLAIN: Final = frozenset(
     {int, str, float, bytes, datetime, date, time, timedelta, Decimal, UUID, bool, type(None)}
 )
 """Types of which alone it depends what a comparison with a value becomes."""
+
+BOUND: Final = PLAIN - {bool, type(None)}
+"""Those whose values are parameters; the others stand in the SQL."""
 
 Binds = list["BindParameter[Any] | None"]
 """Where the values of a step are, in their order; None is a value that stands in the SQL."""
@@ -72,21 +75,22 @@ class Equal:
 
     __slots__ = ("_eq", "_model", "constants", "key", "values")
 
-    def __init__(self, model: type[Any], eq: Mapping[str, Any]) -> None:
-        self._model, self._eq = model, eq
-        self.values = self.constants = tuple(eq.values())
-        # None and the truth values are no parameters: they stand in the SQL
-        kinds = [v if v is None or v is True or v is False else type(v) for v in self.values]
-        self.key = ("=", model, *eq, *kinds)
+    def __init__(self, model: type[Any], eq: Mapping[str, Any], key: tuple[Any, ...]) -> None:
+        self._model, self._eq, self.key = model, eq, key
+        self.values = self.constants = (*eq.values(),)
 
     @classmethod
     def of(cls, model: Any, eq: Mapping[str, Any]) -> Equal | None:
         """The step, where it depends on the types of the values alone what it becomes."""
         columns = _columns_of(model)
+        key: tuple[Any, ...] = ("=", model)
         for name, value in eq.items():
-            if name not in columns or type(value) not in PLAIN:
+            kind = type(value)
+            if name not in columns or kind not in PLAIN:
                 return None
-        return cls(model, eq)
+            # None and the truth values are no parameters: they stand in the SQL
+            key += (name, kind if kind in BOUND else value)
+        return cls(model, eq, key)
 
     def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
         criteria = [getattr(self._model, name) == value for name, value in self._eq.items()]
@@ -133,53 +137,6 @@ def _compares_plainly(column: Any) -> bool:
 _PLAIN_MODULES: Final = frozenset({"builtins", "typing", "sqlalchemy", __name__.partition(".")[0]})
 
 _COLUMNS: Final = "_fastapi_sqlalchemy_columns"
-
-
-_KEYS: Final = PLAIN - {type(None)}
-
-
-class Key:
-    """`get(1)`, by the primary key.
-
-    Args:
-        mapper: The model's.
-        values: Those of the key.
-    """
-
-    __slots__ = ("_mapper", "constants", "key", "values")
-
-    constants: tuple[Any, ...]
-    key: tuple[Any, ...]
-    values: tuple[Any, ...]
-
-    def __init__(self, mapper: orm.Mapper[Any], values: tuple[Any, ...]) -> None:
-        self._mapper, self.values, self.constants = mapper, values, values
-        self.key = ("key", type(values[0]) if len(values) == 1 else (*map(type, values),))
-
-    def known_to(self, session: orm.Session) -> Any:
-        """The record, where a session has it."""
-        known: Any = session.identity_map
-        if not known._dict:  # most are asked for their first one
-            return None
-        return known.get((self._mapper._identity_class, self.values, None))
-
-    @classmethod
-    def of(cls, model: Any, ident: Any) -> Key | None:
-        """The step, where it is known what SQLAlchemy makes of such a key."""
-        mapper: orm.Mapper[Any] | None = getattr(model, "__mapper__", None)
-        if mapper is None or type(ident) is bool:
-            return None
-        if type(ident) is not tuple:
-            plain = type(ident) in _KEYS and len(mapper.primary_key) == 1
-            return cls(mapper, (ident,)) if plain else None
-        plain = len(ident) == len(mapper.primary_key) and all(type(each) in _KEYS for each in ident)
-        return cls(mapper, ident) if plain else None
-
-    def apply(self, statement: AnySelect) -> tuple[AnySelect, Binds]:
-        # the criterion of `session.get()`
-        criterion, parameters = self._mapper._get_clause
-        binds = [parameters[column] for column in self._mapper.primary_key]
-        return statement.where(criterion), [*binds]
 
 
 class Clauses:

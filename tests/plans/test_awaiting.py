@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import event, exc, func, inspect, literal, update
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from fastapi_sqlalchemy import Repository, SQLAlchemy, _home
-from fastapi_sqlalchemy._plans import idle
+from fastapi_sqlalchemy import Repository, SQLAlchemy, _home, _ping
 from tests import blog
 from tests.blog import User
 
@@ -259,7 +258,7 @@ async def test_a_connection_comes_back_from_a_check_that_was_cancelled(
         await User.query.aall()
         pool: Any = db.async_engine.pool
         with monkeypatch.context() as patched:
-            patched.setattr(idle, "is_trusted", lambda *_: False)
+            patched.setattr(_ping, "TRUSTED", 0)
             patched.setattr(pool._dialect, "_do_ping_w_event", cancelled)
             with pytest.raises(asyncio.CancelledError):
                 await User.query.aall()

@@ -92,9 +92,9 @@ def test_the_sql_is_kept_for_few_lengths(db: SQLAlchemy, monkeypatch: pytest.Mon
         plans = db.session._plans
         assert plans is not None
         kept = [
-            len(plan.statement._lists._forms)
+            len(plan.statement.lists._forms)
             for plan in plans.known.values()
-            if not isinstance(plan, str) and plan.statement._lists is not None
+            if not isinstance(plan, str) and plan.statement.lists is not None
         ]
         assert kept == [2]
 

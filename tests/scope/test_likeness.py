@@ -28,7 +28,9 @@ OPTIONS: list[dict[str, Any]] = [{}, {"expire_on_commit": True}, {"autoflush": F
 
 def session_of(db: SQLAlchemy, options: dict[str, Any]) -> Session:
     with db(options):
-        return db.scopes.here.scope.open(awaited=False)
+        session = db.scopes.here.scope.open(awaited=False)
+        assert session.hash_key  # not before it is asked for: most sessions have few records
+        return session
 
 
 def constructed() -> Session:
