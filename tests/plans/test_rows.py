@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from fastapi_sqlalchemy._plans import rows as rows_module
 from fastapi_sqlalchemy._plans.rows import RowInsertion
+from fastapi_sqlalchemy._plans.running import repeated_within
 from tests.plans.test_equality import address
 from tests.plans.test_saving import Act, Colour, Shop, failing, result_of, shop_at, shops
 
@@ -176,11 +177,10 @@ def test_a_default_is_asked_once_for_each_row(address: str) -> None:
 def test_sqlite_is_sent_several_rows_in_a_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = shop_at("sqlite://", plans=True)
     statements: list[tuple[str, int]] = []
-    repeated = rows_module.repeated_within
 
     def noting(connection: Any, sql: str, rows: Any) -> Any:
         statements.append((sql, len(rows)))
-        return repeated(connection, sql, rows)
+        return repeated_within(connection, sql, rows)
 
     monkeypatch.setattr(rows_module, "repeated_within", noting)
     with shop.db():
