@@ -7,7 +7,7 @@ that a generator of millions needs the memory of one batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Column, insert, orm
 
@@ -15,6 +15,8 @@ from ._loaded import load_expired
 from ._names import is_sql, key_names, mapper_of
 from ._operations import Send
 from ._plans.inserting import inserted
+from ._plans.rows import left_to_insert
+from ._plans.steps import PLAIN
 from ._types import T
 from .exceptions import RowError, UnknownNameError
 from .session import Session
@@ -74,11 +76,11 @@ class Names(Generic[T]):
             RowError: It is no mapping.
             UnknownNameError: It names what is no column.
         """
-        if not isinstance(row, Mapping):
+        if type(row) is not dict and not isinstance(row, Mapping):
             expected = f"mappings of names of {self.model.__name__} to values"
             raise RowError(self.verb, index, expected, f"a {type(row).__name__}")
         values = dict(row)
-        if any(is_sql(value) for value in values.values()):
+        if not {*map(type, values.values())} <= PLAIN and any(map(is_sql, values.values())):
             raise RowError(self.verb, index, "values, which SQL is not", "an SQL expression")
         for key in self._keys:
             if key in values and values[key] is None:
@@ -142,21 +144,18 @@ def insert_many(
     require_size("insert_many", batch)
     names = Names("insert_many", model, composites=True)
 
-    def read(index: int, row: Any) -> tuple[bool, Any]:
-        if isinstance(row, model):
-            return True, row
-        return False, names.read(index, row)[1]
-
     def send(session: orm.Session) -> int | list[T]:
         count, records = 0, list[T]()
-        for are_records, some in _batches_of(model, rows, batch, read, progress):
-            count += len(some)
-            if are_records:
+        for batch_of in _batches_of(names, rows, batch, progress):
+            some = batch_of.rows
+            if batch_of.are_records:
                 _save(session, names.mapper, some)
             elif returning:
-                some = _inserted(session, names.mapper, some)
-            else:
-                session.execute(insert(model), some, execution_options=_AS_GIVEN)
+                some = _inserted(session, names.mapper, batch_of.checked(names, count))
+            elif left := left_to_insert(session, names.mapper, some):
+                left = batch_of.checked(names, count) if left is some else left
+                session.execute(insert(model), left, execution_options=_AS_GIVEN)
+            count += len(some)
             if returning:
                 records += some
         return records if returning else count
@@ -164,24 +163,50 @@ def insert_many(
     return Send(send)
 
 
+class _Batch(NamedTuple):
+    """Rows that are sent together."""
+
+    rows: list[Any]
+    are_records: bool
+    are_checked: bool = True
+    """Whether each of them was looked at."""
+
+    def checked(self, names: Names[Any], first: int) -> list[dict[str, Any]]:
+        """Its mappings, with values for columns and no more.
+
+        Args:
+            names: What they may name.
+            first: The index of the first among all rows.
+        """
+        if self.are_checked:
+            return self.rows
+        return [names.read(index, row)[1] for index, row in enumerate(self.rows, first)]
+
+
 def _batches_of(
-    model: type[T],
+    names: Names[T],
     rows: Iterable[Mapping[str, Any] | T],
     size: int | None,
-    read: Callable[[int, Any], tuple[bool, Any]],
     progress: Progress | None,
-) -> Iterator[tuple[bool, list[Any]]]:
-    """What `in_batches` gives, without a look at every row where a list of records is one batch."""
-    if (
-        isinstance(rows, list)
-        and 0 < len(rows) <= (size or BATCH)
-        and {*map(type, rows)} == {model}
-    ):
-        yield True, rows
-        if progress is not None:
-            progress(len(rows), len(rows))
+) -> Iterator[_Batch]:
+    """What `in_batches` gives, without a look at every row of a list whose rows are all alike."""
+    model, size = names.model, size or BATCH
+
+    def read(index: int, row: Any) -> tuple[bool, Any]:
+        if isinstance(row, model):
+            return True, row
+        return False, names.read(index, row)[1]
+
+    kinds: set[type] = {*map(type, rows)} if isinstance(rows, list) else set()
+    if isinstance(rows, list) and kinds in ({dict}, {model}):
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            yield _Batch(batch, are_records=kinds == {model}, are_checked=False)
+            if progress is not None:
+                progress(start + len(batch), len(rows))
     else:
-        yield from in_batches(rows, size, read, progress)
+        for are_records, batch in in_batches(rows, size, read, progress):
+            yield _Batch(batch, are_records)
 
 
 _AS_GIVEN: Final = {"render_nulls": True}

@@ -3,7 +3,8 @@
 A parameter for every value of every row is what SQLAlchemy sends; to parse, describe and bind
 thousands of them takes longer than to insert the rows.  Values of the ordinary types say the same
 in arrays, as long as each is just what its type takes: whatever a driver or the server would make
-of another one, or say of it, is left to SQLAlchemy's form.
+of another one, or say of it, is left to SQLAlchemy's form.  An array is written as PostgreSQL's own
+text for one: a driver would look at each of its elements.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
+from operator import attrgetter
 from types import NoneType
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, Dialect, String, bindparam, func, select, types
+from sqlalchemy import ARRAY, Dialect, String, bindparam, cast, func, select, types
 
 __all__ = ["Arrays"]
 
-Takes = Callable[[Sequence[Any]], bool]
-"""Whether the values of a column can stand in an array."""
+Write = Callable[[Sequence[Any]], str | None]
+"""Writes the values of a column as an array; None where one of them cannot stand in it."""
 
 
 class Arrays:
@@ -30,18 +32,25 @@ class Arrays:
     Args:
         table: Into which one.
         columns: Those that are given a value, in their order.
-        takes: What tells of each whether its values can be sent so.
+        writes: What writes the values of each.
         dialect: For which database.
+        returns: Whether it returns the keys of the rows.
     """
 
-    __slots__ = ("_names", "_sql", "_takes")
+    __slots__ = ("_names", "_sql", "_writes")
 
     def __init__(
-        self, table: Any, columns: Sequence[Any], takes: Sequence[Takes], dialect: Dialect
+        self,
+        table: Any,
+        columns: Sequence[Any],
+        writes: Sequence[Write],
+        dialect: Dialect,
+        *,
+        returns: bool,
     ) -> None:
         names = [f"p{number}" for number in range(len(columns))]
         arrays = [
-            bindparam(name, type_=ARRAY(_element(column.type)))
+            cast(bindparam(name, type_=String()), ARRAY(_element(column.type)))
             for name, column in zip(names, columns, strict=True)
         ]
         given = func.unnest(*arrays).table_valued(*names, with_ordinality="place").render_derived()
@@ -49,26 +58,35 @@ class Arrays:
         rows = select(*[given.c[name] for name in names]).order_by(given.c.place)
         keys = [column.key for column in columns]
         insert = table.insert().from_select(keys, rows, include_defaults=False)
-        compiled: Any = insert.returning(*table.primary_key).compile(dialect=dialect)
+        if returns:
+            insert = insert.returning(*table.primary_key)
+        compiled: Any = insert.compile(dialect=dialect)
         self._sql: str = compiled.string
-        self._takes = takes
+        self._writes = writes
         self._names = None if compiled.positional else names
 
     @classmethod
-    def of(cls, table: Any, columns: Sequence[Any], dialect: Dialect) -> Arrays | None:
+    def of(
+        cls, table: Any, columns: Sequence[Any], dialect: Dialect, *, returns: bool
+    ) -> Arrays | None:
         """That of these columns; None where one of them, or the database, takes none."""
-        takes = [_taking(column.type) for column in columns]
-        if dialect.name != "postgresql" or None in takes:
+        if dialect.name != "postgresql":
             return None
-        return cls(table, columns, [each for each in takes if each is not None], dialect)
+        writes = [each for column in columns if (each := _writing(column.type)) is not None]
+        if len(writes) < len(columns):
+            return None
+        return cls(table, columns, writes, dialect, returns=returns)
 
-    def ready(self, columns: Sequence[list[Any]]) -> tuple[str, Any] | None:
+    def ready(self, columns: Sequence[Sequence[Any]]) -> tuple[str, Any] | None:
         """The SQL, and the parameters of a cursor; None where a value cannot be sent so."""
-        if not all(takes(values) for takes, values in zip(self._takes, columns, strict=True)):
-            return None
+        arrays: list[str] = []
+        for write, values in zip(self._writes, columns, strict=True):
+            if (array := write(values)) is None:
+                return None
+            arrays.append(array)
         if self._names is None:
-            return self._sql, tuple(columns)
-        return self._sql, dict(zip(self._names, columns, strict=True))
+            return self._sql, tuple(arrays)
+        return self._sql, dict(zip(self._names, arrays, strict=True))
 
 
 def _element(kind: Any) -> Any:
@@ -76,53 +94,80 @@ def _element(kind: Any) -> Any:
     return String() if isinstance(kind, String) else kind
 
 
-def _taking(kind: Any) -> Takes | None:
+def _writing(kind: Any) -> Write | None:
     if kind._variant_mapping or getattr(kind, "collation", None):
         return None
     if type(kind) is types.Float and kind.precision is not None:
         return None
     if type(kind) is types.DateTime or type(kind) is types.TIMESTAMP:
-        return partial(_are_moments, aware=kind.timezone)
-    return _TAKING.get(type(kind))
+        return partial(_moments, aware=kind.timezone)
+    return _WRITING.get(type(kind))
 
 
 def _are(kind: type[Any], values: Sequence[Any]) -> bool:
     return {*map(type, values)} <= {kind, NoneType}
 
 
-def _are_whole(bits: int, values: Sequence[Any]) -> bool:
-    if not _are(int, values):
-        return False
-    present: list[int] = [value for value in values if value is not None] or [0]
-    return -(1 << bits) <= min(present) and max(present) < 1 << bits
+def _plain(kind: type[Any], values: Sequence[Any]) -> str | None:
+    """Values that Python and PostgreSQL write alike."""
+    if not _are(kind, values):
+        return None
+    return "{" + str([*values])[1:-1].replace("None", "NULL") + "}"
 
 
-def _are_text(values: Sequence[Any]) -> bool:
+def _whole(bits: int, values: Sequence[Any]) -> str | None:
+    array = _plain(int, values)
+    present: list[int] = [value for value in values if value is not None] if array else []
+    if present and not (-(1 << bits) <= min(present) and max(present) < 1 << bits):
+        return None
+    return array
+
+
+def _text(values: Sequence[Any]) -> str | None:
     if not _are(str, values):
-        return False
+        return None
     together = "".join(filter(None, values))
     try:
         together.encode()
     except UnicodeEncodeError:
-        return False
-    return "\0" not in together
+        return None
+    if "\0" in together:
+        return None
+    if '"' in together or "\\" in together:
+        values = [each and each.replace("\\", r"\\").replace('"', r"\"") for each in values]
+    return _quoted(values)
 
 
-def _are_moments(values: Sequence[Any], *, aware: bool) -> bool:
-    return _are(datetime, values) and all(
-        value is None or (value.tzinfo is not None) is aware for value in values
-    )
+def _shown(kind: type[Any], show: Callable[[Any], str], values: Sequence[Any]) -> str | None:
+    """Values whose text says all of them."""
+    if not _are(kind, values):
+        return None
+    array = _quoted([None if value is None else show(value) for value in values])
+    # of which there are several, and PostgreSQL knows one
+    return None if "NaN" in array else array
 
 
-_TAKING: Final[dict[type[Any], Takes]] = {
-    **dict.fromkeys((types.SmallInteger, types.SMALLINT), partial(_are_whole, 15)),
-    **dict.fromkeys((types.Integer, types.INTEGER), partial(_are_whole, 31)),
-    **dict.fromkeys((types.BigInteger, types.BIGINT), partial(_are_whole, 63)),
-    **dict.fromkeys((types.String, types.VARCHAR, types.Text, types.TEXT), _are_text),
-    **dict.fromkeys((types.Float, types.Double), partial(_are, float)),
-    **dict.fromkeys((types.Numeric, types.NUMERIC), partial(_are, Decimal)),
-    **dict.fromkeys((types.Boolean, types.BOOLEAN), partial(_are, bool)),
-    **dict.fromkeys((types.Date, types.DATE), partial(_are, date)),
-    **dict.fromkeys((types.Uuid, types.UUID), partial(_are, uuid.UUID)),
+def _moments(values: Sequence[Any], *, aware: bool) -> str | None:
+    array = _shown(datetime, str, values)
+    present = [value for value in values if value is not None] if array else []
+    return array if {value.tzinfo is not None for value in present} <= {aware} else None
+
+
+def _quoted(texts: Sequence[str | None]) -> str:
+    """An array of texts, in none of which is a NUL."""
+    marked = ["\0" if text is None else text for text in texts]
+    return ('{"' + '","'.join(marked) + '"}').replace('"\0"', "NULL")
+
+
+_WRITING: Final[dict[type[Any], Write]] = {
+    **dict.fromkeys((types.SmallInteger, types.SMALLINT), partial(_whole, 15)),
+    **dict.fromkeys((types.Integer, types.INTEGER), partial(_whole, 31)),
+    **dict.fromkeys((types.BigInteger, types.BIGINT), partial(_whole, 63)),
+    **dict.fromkeys((types.String, types.VARCHAR, types.Text, types.TEXT), _text),
+    **dict.fromkeys((types.Float, types.Double), partial(_plain, float)),
+    **dict.fromkeys((types.Numeric, types.NUMERIC), partial(_shown, Decimal, str)),
+    **dict.fromkeys((types.Boolean, types.BOOLEAN), partial(_plain, bool)),
+    **dict.fromkeys((types.Date, types.DATE), partial(_shown, date, str)),
+    **dict.fromkeys((types.Uuid, types.UUID), partial(_shown, uuid.UUID, attrgetter("hex"))),
 }
 """By the very type: one that is derived from it may do anything with a value."""

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from operator import itemgetter
 from types import NoneType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Dialect, orm
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -28,7 +28,10 @@ from .running import inserted_within, within
 from .saving import attribute_of, default_of, require_ordinary
 from .steps import PLAIN
 
-__all__ = ["Insertion", "inserted", "inserting"]
+__all__ = ["Insertion", "inserted", "inserting", "order_of", "pages_of"]
+
+Values = TypeVar("Values", list[Any], tuple[Any, ...])
+"""Those of a column."""
 
 _FORMS: Final = 8
 """Numbers of rows for which a model keeps its SQL."""
@@ -122,7 +125,7 @@ class Insertion:
         self._compiled = compiled = _compiled(table, [*others], dialect)
         if compiled.insert_prefetch or compiled.postfetch or not others:
             raise Refused("the database makes a value")
-        order = _order(compiled)
+        order = order_of(compiled)
         self._columns = [_column(mapper, others[key], compiled, name) for name, key in order]
         self._together = compiled._insertmanyvalues is not None
         most = dialect.insertmanyvalues_max_parameters
@@ -130,7 +133,7 @@ class Insertion:
         self._size = min(self._pages, most // len(order)) if most else self._pages
         self._forms: dict[int, _Form] = {}
         sent = [others[key] for _, key in order]
-        self._arrays = Arrays.of(table, sent, dialect) if self._together else None
+        self._arrays = Arrays.of(table, sent, dialect, returns=True) if self._together else None
 
     def takes(self, states: Sequence[Any], mapper: orm.Mapper[Any]) -> bool:
         """Whether these are of new records of the model, to which no others were added."""
@@ -202,11 +205,11 @@ class Insertion:
 
     def _statements(self, columns: Sequence[list[Any]]) -> Iterator[tuple[str, Any]]:
         """What is sent for rows, each with as many of them as it takes."""
-        for some in _pages(columns, self._pages):
+        for some in pages_of(columns, self._pages):
             if self._arrays is not None and (ready := self._arrays.ready(some)) is not None:
                 yield ready
             else:
-                yield from map(self._ready, _pages(some, self._size))
+                yield from map(self._ready, pages_of(some, self._size))
 
     def _ready(self, columns: Sequence[list[Any]]) -> tuple[str, Any]:
         """The SQL for so many rows, and the parameters of a cursor."""
@@ -222,7 +225,7 @@ class Insertion:
 
     def _new_form(self, number: int) -> _Form:
         compiled: Any = self._compiled
-        names = [name for name, _ in _order(self._compiled)]
+        names = [name for name, _ in order_of(self._compiled)]
         places = range(number * len(names))
         rows = [
             dict(zip(names, row, strict=True))
@@ -245,7 +248,7 @@ class Insertion:
         return _Form(batch.replaced_statement, [by_place[place] for place in places])
 
 
-def _pages(columns: Sequence[list[Any]], size: int) -> Iterator[Sequence[list[Any]]]:
+def pages_of(columns: Sequence[Values], size: int) -> Iterator[Sequence[Values]]:
     """So many rows after the other."""
     if len(columns[0]) <= size:
         yield columns
@@ -268,7 +271,7 @@ def _compiled(table: Any, names: list[str], dialect: Dialect) -> SQLCompiler:
     return compiled
 
 
-def _order(compiled: SQLCompiler) -> list[tuple[str, str]]:
+def order_of(compiled: SQLCompiler) -> list[tuple[str, str]]:
     """The parameters of a row by the compiler's names, each with the key of its column."""
     keys = {name: bind.key for bind, name in compiled.bind_names.items()}
     names = compiled.positiontup if compiled.positional else [*keys]

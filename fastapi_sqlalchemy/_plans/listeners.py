@@ -88,7 +88,8 @@ class OfStatements:
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Any = engine
-        self.silence = Silence(_of_one(engine.dialect.dispatch, ("do_execute", "handle_error")))
+        names = ("do_execute", "do_executemany", "handle_error")
+        self.silence = Silence(_of_one(engine.dialect.dispatch, names))
 
     def any(self) -> bool:
         """Whether there are, `echo` included."""
@@ -206,6 +207,11 @@ class OfSessions:
     def detaching(cls, kind: type[orm.Session]) -> OfSessions:
         """Those who hear of records that outlive their session."""
         return cls(kind, _DETACHING)
+
+    @classmethod
+    def executing(cls, kind: type[orm.Session]) -> OfSessions:
+        """Those who hear of statements."""
+        return cls(kind, ("do_orm_execute",))
 
     @classmethod
     def changing(cls, kind: type[orm.Session]) -> OfSessions:

@@ -26,6 +26,7 @@ from .listeners import OfPool, OfRecords, OfSessions, OfStatements, Silence
 from .loaders import Load
 from .private import is_tested
 from .refusing import Refused
+from .rows import RowInsertion
 from .saving import Change, Storing, ToSend, change_of
 from .statements import Statement
 
@@ -131,11 +132,13 @@ class Plans:
         self._changes: dict[Any, Change | str] = {}
         self._insertions: WeakKeyDictionary[orm.Mapper[Any], Insertion | str]
         self._insertions = WeakKeyDictionary()
+        self._row_insertions: dict[Any, RowInsertion | str] = {}
         self._reading: OfSessions | None = None
         self._writing: OfSessions | None = None
         self._changing: OfSessions | None = None
         self._unchanging: Silence | None = None
         """That nobody listens who would hear of rows that are changed."""
+        self._executing: OfSessions | None = None
         self._options: Any = None
         self._pool: Any = None
         self._connections: OfPool | None = None
@@ -158,6 +161,7 @@ class Plans:
         self.known.clear()
         self._changes.clear()
         self._insertions.clear()
+        self._row_insertions.clear()
 
     def add(self, key: Any, make: Callable[[], Plan]) -> Plan | str:
         """Keep the plan of a shape, or why there is none."""
@@ -322,6 +326,24 @@ class Plans:
         if self._writing is None:
             self._writing = OfSessions.writing(type(session))
         if isinstance(found, str) or self._writing.any(session) or found.watchers.any():
+            return None
+        return found if self._of_engine() is None else None
+
+    def row_insertion(
+        self, session: Any, mapper: orm.Mapper[Any], names: tuple[str, ...]
+    ) -> RowInsertion | None:
+        """The INSERT of rows of a model with these attributes, where that is all that it takes."""
+        key = (mapper.class_, *names)
+        found = self._row_insertions.get(key)
+        if found is None:
+            try:
+                found = RowInsertion(mapper, names, self.engine.dialect)
+            except Refused as refusal:
+                found = str(refusal)
+            keep(self._row_insertions, key, found, most=MOST)
+        if self._executing is None:
+            self._executing = OfSessions.executing(type(session))
+        if isinstance(found, str) or self._executing.any(session):
             return None
         return found if self._of_engine() is None else None
 

@@ -30,6 +30,7 @@ __all__ = [
     "fail",
     "inserted_within",
     "is_known",
+    "repeated_within",
     "stored_within",
     "within",
 ]
@@ -86,6 +87,15 @@ def changed_within(connection: Connection, sql: str, parameters: Any) -> int | N
     return _within(connection, sql, parameters, _counted)
 
 
+def repeated_within(connection: Connection, sql: str, rows: Sequence[Any]) -> int | None:
+    """Run a statement once with each of many parameters, and count as `changed_within` does.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: The database refused it.
+    """
+    return _within(connection, sql, rows, _counted, call="executemany")
+
+
 def stored_within(
     connection: Connection, sql: str, make: Callable[[], Any], *, returns: bool
 ) -> Sent | None:
@@ -136,7 +146,12 @@ def inserted_within(
 
 
 def _within(
-    connection: Connection, sql: str, parameters: Any, read: Callable[[Any], R]
+    connection: Connection,
+    sql: str,
+    parameters: Any,
+    read: Callable[[Any], R],
+    *,
+    call: str = "execute",
 ) -> R | None:
     if (fairy := _usable(connection)) is None:
         return None
@@ -145,9 +160,9 @@ def _within(
     if hasattr(dialect, "_invalidate_schema_cache_asof"):  # asyncpg's knows what it has prepared
         cursor._invalidate_schema_cache_asof = dialect._invalidate_schema_cache_asof
     try:
-        for begin in dialect.dispatch.do_execute:
+        for begin in getattr(dialect.dispatch, f"do_{call}"):
             begin(cursor, sql, parameters, _Context(connection))
-        cursor.execute(sql, parameters)
+        getattr(cursor, call)(sql, parameters)
         sent = ""
         answer = read(cursor)
     except BaseException as error:

@@ -40,6 +40,7 @@ __all__ = [
     "change_of",
     "default_of",
     "deleted_alone",
+    "maker_of",
     "require_ordinary",
     "saved_alone",
     "updated_alone",
@@ -212,9 +213,15 @@ def default_of(column: Column[Any]) -> Callable[[], Any]:
         or column.type.should_evaluate_none
     ):
         raise Refused("the database makes a value")
-    default: Any = column.default
-    if default is None:
-        return lambda: None
+    return (lambda: None) if column.default is None else maker_of(column.default)
+
+
+def maker_of(default: Any) -> Callable[[], Any]:
+    """What makes the values of a default in Python.
+
+    Raises:
+        Refused: The database does, or it wants to know of the statement.
+    """
     if default.is_scalar:
         return lambda: default.arg
     code = getattr(default.arg, "__code__", None)

@@ -96,8 +96,15 @@ TAKEN: dict[str, list[Values]] = {
     "the ends of numbers": several(
         {"number": 2**31 - 1, "small": 2**15 - 1, "large": 2**63 - 1}, {"large": -(2**63)}
     ),
-    "odd numbers": several({"ratio": float("inf"), "price": Decimal("NaN")}, {"ratio": -0.0}),
-    "odd texts": several({"odd": '{"a", NULL}\\'}, {"odd": "NULL"}, {"odd": ""}),
+    "odd numbers": several(
+        {"ratio": float("inf")},
+        {"ratio": float("nan")},
+        {"ratio": -0.0},
+        {"price": Decimal("1E+3")},
+    ),
+    "odd texts": several(
+        *({"odd": odd} for odd in ('{"a", NULL}\\', "NULL", "", " ", '"', "\\\\n", ","))
+    ),
     "a price with too many digits": several({"price": Decimal(10) ** 9}),
     "a text that is too long": several({"name": "n" * 30}),
     "a check that fails": several({"number": 0}),
@@ -116,6 +123,7 @@ LEFT: dict[str, list[Values]] = {
     "a truth as a number": several({"number": True}),
     "a whole ratio": several({"ratio": 3}),
     "a float as a price": several({"price": 0.1}),
+    "a price that is none": several({"price": Decimal("NaN")}),
     "a moment for a date": several({"since": FULL["seen"]}),
     "a date for a moment": several({"noted": FULL["since"]}),
     "a moment without a zone": several({"seen": FULL["noted"]}),
@@ -211,6 +219,6 @@ async def test_what_becomes_of_rows_is_the_same(
 def test_a_type_that_may_do_more_is_not_sent_as_arrays(kind: Any) -> None:
     dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]  # it has no types
     table = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("a", kind))
-    assert Arrays.of(table, [table.c.a], dialect) is None
-    assert Arrays.of(table, [table.c.id], dialect) is not None
-    assert Arrays.of(table, [table.c.id], sqlite.dialect()) is None
+    assert Arrays.of(table, [table.c.a], dialect, returns=True) is None
+    assert Arrays.of(table, [table.c.id], dialect, returns=True) is not None
+    assert Arrays.of(table, [table.c.id], sqlite.dialect(), returns=True) is None
