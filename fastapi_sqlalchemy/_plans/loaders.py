@@ -11,11 +11,11 @@ import keyword
 import sysconfig
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import orm
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import loading
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_sqlalchemy._deletion import hiding
@@ -70,6 +70,10 @@ def load(rows, session):
         add(record)
     return once(records) if again else records
 """
+
+
+_numbers: Final = count(-1, -1)
+"""Of loads, each of which has another one: SQLAlchemy's own are positive."""
 
 
 def processors_of(
@@ -128,7 +132,7 @@ def loader_of(
         "manager": mapper.class_manager,
         "model": mapper.class_,
         "new": object.__new__,
-        "next_runid": loading._new_runid,
+        "next_runid": _numbers.__next__,
         "once": _once,
         "options": hiding(mapper) if options is None else options,
         "path": mapper._path_registry if path is None else path,

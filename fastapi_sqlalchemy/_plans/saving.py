@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Column, and_, bindparam, orm, util
@@ -192,8 +193,11 @@ def _insert(mapper: orm.Mapper[Any], names: tuple[str, ...], dialect: Dialect) -
     ):
         raise Refused("the database does not give the key")
 
+    get = itemgetter(*given) if len(given) > 1 else lambda present: (present[given[0]],)
+
     def values(present: Mapping[str, Any], _: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (*[present[name] for name in given], *[default() for default in others])
+        own: tuple[Any, ...] = get(present)
+        return (*own, *[default() for default in others]) if others else own
 
     defaults = {name: len(given) + n for n, (name, has_one) in enumerate(made) if has_one}
     return Change(compiled, columns, values, generated, defaults)
@@ -347,13 +351,13 @@ def updated_alone(record: Any, values: Mapping[str, Any], session: Any) -> Stori
     state: Any = getattr(record, "_sa_instance_state", None)
     if not values or state is None or not _is_held(session, state) or state.expired_attributes:
         return False
-    present, columns = state.dict, Attributes.of(state.mapper).columns
+    present, columns = state.dict, Attributes.of(state.manager.mapper).columns
     for name, value in values.items():  # each a value for a column, and another one
         if name not in columns or name not in present or type(value) not in PLAIN:
             return False
         if not _is_another(state, name, value, present[name]):
             return False
-    change = session._plans.change(session, "update", state.mapper, tuple(values))
+    change = session._plans.change(session, "update", state.manager.mapper, tuple(values))
     if change is None or change.setting is None or change.setting.any():
         return False
     if not (yield from _done(change, present | values, state)):
@@ -378,11 +382,11 @@ def _is_held(session: Any, state: Any) -> bool:
 
 
 def _inserted(session: Any, state: Any) -> Storing:
-    names = _values_of_new(state)
+    present, mapper = state.dict, state.manager.mapper
+    names = _values_of_new(state, present, Attributes.of(mapper))
     if names is None:
         return False
-    present = state.dict
-    change = session._plans.change(session, "insert", state.mapper, names)
+    change = session._plans.change(session, "insert", mapper, names)
     if change is None or (change.key is None and _conflicts(session, state)):
         return False
     values: tuple[Any, ...] = ()
@@ -423,7 +427,7 @@ def _become_persistent(session: Any, state: Any, values: tuple[Any, ...]) -> Non
     """What a session does with a new record that has its key, where nobody listens."""
     if state.session_id is None:  # what `session.add()` does
         state.session_id, state.insert_order = session.hash_key, 1
-    identity = (state.mapper._identity_class, values, state.identity_token)
+    identity = (state.manager.mapper._identity_class, values, state.identity_token)
     if None in values or identity in session.identity_map._dict:  # of which it warns
         session._register_persistent({state})
         return
@@ -456,7 +460,7 @@ def _updated(session: Any, state: Any) -> Storing:
 
 
 def _deleted(session: Any, state: Any) -> Storing:
-    related = Attributes.of(state.mapper).relationships
+    related = Attributes.of(state.manager.mapper).relationships
     loaded = state.expired_attributes or not related.isdisjoint(state.dict)
     if loaded or not (yield from _sent(session, "delete", state, ())):
         return False
@@ -469,7 +473,7 @@ def _deleted(session: Any, state: Any) -> Storing:
 
 
 def _sent(session: Any, verb: str, state: Any, names: tuple[str, ...]) -> Storing:
-    change = session._plans.change(session, verb, state.mapper, names)
+    change = session._plans.change(session, verb, state.manager.mapper, names)
     return change is not None and (yield from _done(change, state.dict, state))
 
 
@@ -478,7 +482,7 @@ def _done(change: Change, values: Mapping[str, Any], state: Any) -> Storing:
     if sent is None or sent[0] not in (0, 1):
         return False
     if sent[0] == 0:
-        change.missed(state.mapper)
+        change.missed(state.manager.mapper)
     return True
 
 
@@ -495,9 +499,10 @@ def _found_nothing_to_delete(mapper: orm.Mapper[Any]) -> None:
         )
 
 
-def _values_of_new(state: Any) -> tuple[str, ...] | None:
+def _values_of_new(
+    state: Any, present: Mapping[str, Any], attributes: Attributes
+) -> tuple[str, ...] | None:
     """The attributes that a new record has values for; None where it has more than columns."""
-    present, attributes = state.dict, Attributes.of(state.mapper)
     related = not attributes.relationships.isdisjoint(present)
     if related or "_pending_mutations" in state.__dict__:
         return None
@@ -512,7 +517,8 @@ def _changes(state: Any) -> tuple[str, ...] | None:
         return None
     present, before = state.dict, state.committed_state
     if not (
-        before.keys() <= Attributes.of(state.mapper).columns and before.keys() <= present.keys()
+        before.keys() <= Attributes.of(state.manager.mapper).columns
+        and before.keys() <= present.keys()
     ):
         return None
     names = [name for name, old in before.items() if _is_another(state, name, present[name], old)]
@@ -521,7 +527,7 @@ def _changes(state: Any) -> tuple[str, ...] | None:
 
 def _conflicts(session: Any, state: Any) -> bool:
     """Whether the session has another record with the key of a new one, of which it warns."""
-    _, key, _ = known = state.mapper._identity_key_from_state(state)
+    _, key, _ = known = state.manager.mapper._identity_key_from_state(state)
     return None not in key and known in session.identity_map
 
 
