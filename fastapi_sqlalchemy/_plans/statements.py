@@ -34,7 +34,9 @@ class Statement:
     __slots__ = ("compiled", "lists", "ready", "source", "sql")
 
     compiled: SQLCompiler
+    lists: Lists | None
     source: Any
+    sql: str
 
     ready: Callable[[tuple[Any, ...]], tuple[str, Any]]
     """From the values of a chain to the SQL and its parameters, as a cursor takes them."""
@@ -55,8 +57,9 @@ class Statement:
         if dialect.bind_typing is BindTyping.SETINPUTSIZES:
             raise Refused("the driver is told the types of values apart")
         self.source, self.compiled = statement, compiled
-        self.sql = sql = compiled.string
+        sql: str = compiled.string
         places = _places(compiled, list(binds), values)
+        self.sql = sql
         self.lists = Lists(compiled, places) if compiled.post_compile_params else None
         if self.lists is not None:
             self.ready = self.lists.ready
