@@ -168,11 +168,9 @@ class CarriedSession(UnitOfWork):
     def insert_within(self, insert: Callable[[Connection], R]) -> R:
         """Have rows inserted over the connection of the transaction, which it may begin."""
         with self._releasing_after_errors():
-            inserted: R = self._write_through(self._inserted_within, insert)
-        return inserted
-
-    def _inserted_within(self, insert: Callable[[Connection], R]) -> R:
-        return insert(self._connection_for_bind(self.get_bind()))
+            return self._write_through(
+                lambda: insert(self._connection_for_bind(self.get_bind())),
+            )
 
     def _stored_within(self, sql: str, make: Callable[[], Any], *, returns: bool) -> Sent | None:
         connection = self._connection_for_bind(self.get_bind())

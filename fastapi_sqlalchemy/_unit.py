@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event, exc, orm
@@ -103,14 +103,16 @@ class UnitOfWork(orm.Session):
         self._lost = False
         self._failed_in: SessionTransaction | None = None
 
-    @memoized_property
-    def hash_key(self) -> int:
-        """By which records find their session: until there is one, none need to."""
-        known: Any = making._sessions
-        name = _Name(self, known._remove)
-        name.key = key = next(_numbers)
-        known.data[key] = name
-        return key
+    if not TYPE_CHECKING:  # to a checker it is the attribute that this one stands for
+
+        @memoized_property
+        def hash_key(self) -> int:
+            """By which records find their session: until there is one, none need to."""
+            known: Any = making._sessions
+            name = _Name(self, known._remove)
+            name.key = key = next(_numbers)
+            known.data[key] = name
+            return key
 
     @memoized_property
     def waiting(self) -> Hooks:

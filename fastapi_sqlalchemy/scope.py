@@ -62,16 +62,6 @@ class Place:
         """The scope itself, or the one a block is in."""
         raise NotImplementedError
 
-    @property
-    def session(self) -> Session | None:
-        """That of the scope, once something has used it."""
-        raise NotImplementedError
-
-    @property
-    def closed(self) -> bool:
-        """Whether the scope has ended."""
-        raise NotImplementedError
-
     def check(self, session: Session) -> None:
         """Refuse what another task's transaction would swallow.
 
@@ -102,7 +92,10 @@ class Scope(Place):
     """
 
     session: Session | None = None
+    """Opened at first use."""
+
     closed: bool = False
+    """Whether the scope has ended."""
 
     afterwards: bool = False
     """Whether the response is out, so that there is nothing left to commit before."""
@@ -363,7 +356,7 @@ class Scopes:
         if place is None:
             self._require_url()
             raise MissingSessionError
-        if place.closed:
+        if place.scope.closed:
             raise SessionClosedError
         return place
 
@@ -382,7 +375,7 @@ class Scopes:
         if self._here.get(None) is None:
             return None
         place = self._innermost()
-        return place if place is not None and not place.closed else None
+        return place if place is not None and not place.scope.closed else None
 
     def on_commit(self, hook: Hook) -> None:
         """Run a hook once what surrounds this code is committed.
@@ -407,18 +400,16 @@ class Scopes:
 
     def run(self, operation: Operation[R]) -> R:
         """Have an operation done by the session of this scope."""
-        place = self._here.get(None)
-        if place is None or place.within is not None or place.closed:
-            place = self.here
-        session = place.session or place.scope.open(awaited=False)
+        place = self.here
+        scope = place.scope
+        session = scope.session or scope.open(awaited=False)
         return session.perform(operation, place)
 
     async def arun(self, operation: Operation[R]) -> R:
         """Awaitable twin of `run`."""
-        place = self._here.get(None)
-        if place is None or place.within is not None or place.closed:
-            place = self.here
-        session = place.session or place.scope.open(awaited=True)
+        place = self.here
+        scope = place.scope
+        session = scope.session or scope.open(awaited=True)
         return await session.aperform(operation, place)
 
 

@@ -79,16 +79,6 @@ class Transaction(Place):
     def scope(self) -> Scope:
         return self._around.scope
 
-    @property
-    @override
-    def session(self) -> Session | None:
-        return self._around.session
-
-    @property
-    @override
-    def closed(self) -> bool:
-        return self._around.closed
-
     def _again(self) -> Transaction:
         return Transaction(
             self._scopes,

@@ -178,14 +178,15 @@ def _bare(mapper: orm.Mapper[Any], names: Collection[str]) -> Callable[[], Any] 
     if not all(map(_is_plain, names)):
         return None
     known: Callable[[], Any] | None = mapper.__dict__.get(_BARE)
-    if known is None:
-        known = type(model.__name__, (), {})
-        try:
-            known().__class__ = model
-        except TypeError:  # it has slots of its own, or is laid out by more than one of its bases
-            return None
-        mapper.__dict__[_BARE] = known
-    return known
+    if known is not None:
+        return known
+    bare = type(model.__name__, (), {})
+    try:
+        bare().__class__ = model
+    except TypeError:  # it has slots of its own, or is laid out by more than one of its bases
+        return None
+    mapper.__dict__[_BARE] = bare
+    return bare
 
 
 def _is_plain(name: str) -> bool:
