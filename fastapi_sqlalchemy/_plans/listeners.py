@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Pool, orm
 
-__all__ = ["OfPool", "OfRecords", "OfSessions", "OfStatements", "Silence", "has_listeners"]
+__all__ = ["OfPool", "OfRecords", "OfSessions", "OfStatements", "Silence"]
 
 _HERE: Final = __name__.partition(".")[0]
 _MODULES: Final = (
@@ -175,17 +175,6 @@ _CHANGING: Final = (
 _DETACHING: Final = ("deleted_to_detached", "pending_to_transient", "persistent_to_detached")
 
 
-def has_listeners(session: orm.Session) -> bool:
-    """Whether somebody listens to this very session."""
-    return any(each.listeners for each in _own(session).values())
-
-
-def _own(session: orm.Session) -> dict[str, Any]:
-    """Where those are put who do: nothing is there before somebody asks for it."""
-    dispatch = session.__dict__.get("dispatch")
-    return {} if dispatch is None else vars(dispatch)
-
-
 class OfSessions:
     """Those who hear of what sessions do.
 
@@ -233,5 +222,10 @@ class OfSessions:
         """Whether there are."""
         if self.silence.is_broken():
             return True
-        own = _own(session)
-        return any(_is_foreign(own[name].listeners) for name in self._names if name in own)
+        if "dispatch" not in session.__dict__:  # nobody has asked for its own
+            return False
+        own = session.dispatch
+        for name in self._names:
+            if (listeners := getattr(own, name).listeners) and _is_foreign(listeners):
+                return True
+        return False

@@ -22,7 +22,7 @@ from . import awaiting, running
 from .beside import Branch, follow
 from .inserting import Insertion
 from .keeping import keep
-from .listeners import OfPool, OfRecords, OfSessions, OfStatements, Silence, has_listeners
+from .listeners import OfPool, OfRecords, OfSessions, OfStatements, Silence
 from .loaders import Load
 from .private import is_tested
 from .refusing import Refused
@@ -188,7 +188,7 @@ class Plans:
         return (
             silence is not None
             and not silence.is_broken()
-            and not ("dispatch" in session.__dict__ and has_listeners(session))
+            and "dispatch" not in session.__dict__
             and not (engine._has_events or Connection._has_events)
             and not engine.logger.isEnabledFor(INFO)
             and engine._execution_options is self._options
