@@ -256,10 +256,10 @@ class UnitOfWork(orm.Session):
 
 
 @event.listens_for(UnitOfWork, "after_begin")
-def _began(session: orm.Session, _: SessionTransaction, connection: Connection) -> None:
+def _began(session: orm.Session, __: SessionTransaction, connection: Connection) -> None:
     ours = cast(UnitOfWork, session)
     ours._connection = connection
-    assert ours.hash_key  # by which `close_all_sessions()` finds it
+    _ = ours.hash_key  # by which `close_all_sessions()` finds it
     ours._held_since = time.monotonic()
 
 

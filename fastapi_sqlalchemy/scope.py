@@ -150,14 +150,12 @@ class Scope(Place):
         session = self._scopes.open_session(self, awaited=awaited and self.awaited)
         session.awaited, session.waiting = self.awaited, self.hooks
         session.commits_late = self.commits_late and not self.afterwards
-        with _opening:  # of threads that open it together, one does
+        with _assigning:  # of threads that open it together, one does
+            if self.closed:
+                raise SessionClosedError
             if self.session is None:
                 self.session = session
-            session = self.session
-        if self.closed:  # by now: who closes says so first, and then looks for a session
-            self.session = None
-            raise SessionClosedError
-        return session
+            return self.session
 
     def open_async(self) -> AsyncSession:
         """SQLAlchemy's `AsyncSession` over this scope's session.
@@ -257,8 +255,8 @@ class Scope(Place):
 
     def close_unused(self) -> bool:
         """End the scope if that takes no more than saying so, and tell whether it did."""
-        self.closed = True
-        self.closed = unused = self.session is None and not self.hooks
+        with _assigning:
+            self.closed = unused = self.session is None and not self.hooks
         return unused
 
     async def aclose(self) -> None:
@@ -271,8 +269,9 @@ class Scope(Place):
             await session.aend()
 
     def _detach(self) -> Session | None:
-        self.closed = True
-        session, self.session, self._async_session = self.session, None, None
+        with _assigning:
+            self.closed = True
+            session, self.session, self._async_session = self.session, None, None
         return session
 
     async def begin_afterwards(self) -> None:
@@ -291,8 +290,8 @@ class Scope(Place):
         await session.aend()
 
 
-_opening: Final = threading.Lock()
-"""Held for an assignment, so that one serves all scopes."""
+_assigning: Final = threading.Lock()
+"""Held while a scope's session changes and for nothing that takes time, so that one serves all."""
 
 _NO_OPTIONS: Final[Options] = {}
 

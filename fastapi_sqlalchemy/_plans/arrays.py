@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from decimal import Decimal
 from functools import partial
 from operator import attrgetter
@@ -147,10 +147,21 @@ def _shown(kind: type[Any], show: Callable[[Any], str], values: Sequence[Any]) -
     return None if "NaN" in array else array
 
 
+def _days(values: Sequence[Any], *, kind: type[date] = date) -> str | None:
+    array = _shown(kind, str, values)
+    present: list[date] = [value for value in values if value is not None] if array else []
+    # asyncpg has the first and the last one stand for infinity, and no driver goes beyond in UTC
+    return array if {value.year for value in present}.isdisjoint((MINYEAR, MAXYEAR)) else None
+
+
 def _moments(values: Sequence[Any], *, aware: bool) -> str | None:
-    array = _shown(datetime, str, values)
-    present = [value for value in values if value is not None] if array else []
-    return array if {value.tzinfo is not None for value in present} <= {aware} else None
+    array = _days(values, kind=datetime)
+    present: list[datetime] = [value for value in values if value is not None] if array else []
+    if not aware:
+        return array if all(value.tzinfo is None for value in present) else None
+    offsets = {value.utcoffset() for value in present}
+    # PostgreSQL reads none of less than a second
+    return array if all(each is not None and not each.microseconds for each in offsets) else None
 
 
 def _quoted(texts: Sequence[str | None]) -> str:
@@ -167,7 +178,7 @@ _WRITING: Final[dict[type[Any], Write]] = {
     **dict.fromkeys((types.Float, types.Double), partial(_plain, float)),
     **dict.fromkeys((types.Numeric, types.NUMERIC), partial(_shown, Decimal, str)),
     **dict.fromkeys((types.Boolean, types.BOOLEAN), partial(_plain, bool)),
-    **dict.fromkeys((types.Date, types.DATE), partial(_shown, date, str)),
+    **dict.fromkeys((types.Date, types.DATE), _days),
     **dict.fromkeys((types.Uuid, types.UUID), partial(_shown, uuid.UUID, attrgetter("hex"))),
 }
 """By the very type: one that is derived from it may do anything with a value."""

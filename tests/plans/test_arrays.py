@@ -1,7 +1,7 @@
 """Rows that PostgreSQL is sent as arrays: the same rows, keys and errors as by SQLAlchemy."""
 
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -127,6 +127,13 @@ LEFT: dict[str, list[Values]] = {
     "a moment for a date": several({"since": FULL["seen"]}),
     "a date for a moment": several({"noted": FULL["since"]}),
     "a moment without a zone": several({"seen": FULL["noted"]}),
+    "the last moment": several({"noted": datetime.combine(date.max, time.max)}),
+    "the last moment with a zone": several({"seen": datetime(9999, 12, 31, tzinfo=UTC)}),
+    "an offset of less than a second": several(
+        {"seen": datetime(2026, 1, 2, tzinfo=timezone(timedelta(microseconds=1)))}
+    ),
+    "the last day": several({"since": date.max}),
+    "the first day": several({"since": date.min}),
     "a moment with one": several({"noted": FULL["seen"]}),
     "a token as a text": several({"token": str(FULL["token"])}),
     "a name of a class of its own": several({"name": type("Name", (str,), {})("own")}),

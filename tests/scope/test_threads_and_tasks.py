@@ -153,6 +153,50 @@ async def test_threads_of_one_scope_take_turns(url: str) -> None:
     assert all(items == found[0] for items in found)
 
 
+def test_a_scope_that_ends_while_a_thread_opens_its_session_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_shop("sqlite://", "pen")
+    begun, ended = threading.Event(), threading.Event()
+    open_session = db.scopes.open_session
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        begun.set()
+        assert ended.wait(5)
+        return open_session(*args, **kwargs)
+
+    monkeypatch.setattr(db.scopes, "open_session", slowly)
+    with ThreadPoolExecutor(1) as threads:
+        with db():
+            scope = db.scopes.here.scope
+            asked = threads.submit(contextvars.copy_context().run, Item.query.count)
+            assert begun.wait(5)
+        ended.set()
+        with pytest.raises(SessionClosedError):
+            asked.result()
+    assert scope.session is None
+    assert lent(db) == 0
+
+
+def test_threads_that_open_a_session_together_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_shop("sqlite://", "pen")
+    together = threading.Barrier(2, timeout=5)
+    open_session = db.scopes.open_session
+
+    def at_once(*args: Any, **kwargs: Any) -> Any:
+        session = open_session(*args, **kwargs)
+        together.wait()
+        return session
+
+    monkeypatch.setattr(db.scopes, "open_session", at_once)
+    with ThreadPoolExecutor(2) as threads, db():
+        asked = [
+            threads.submit(contextvars.copy_context().run, lambda: db.session) for _ in range(2)
+        ]
+        first, second = (each.result() for each in asked)
+        assert first is second is db.session
+
+
 @contextmanager
 def told() -> Iterator[None]:
     with pytest.raises(SessionClosedError, match=r"async with db\(\):"):
