@@ -100,6 +100,8 @@ class Session(CarriedSession):
             return await shape.aanswer(self)
         finally:
             self._reading = False
+            if self._ended:  # the scope did meanwhile, and nothing stays in it
+                self._end()
 
     async def _awrite(self, operation: Write[Any], position: Position) -> bool:
         """The same, when it is this one's turn."""
@@ -174,6 +176,8 @@ class Session(CarriedSession):
             self._reading = False
             if self._transaction is not None and self.idle():
                 self.release()
+            if self._ended:  # the scope did meanwhile, and nothing stays in it
+                self._end()
 
     def _write(self, operation: Write[R]) -> R:
         self._refuse_within_a_flush()

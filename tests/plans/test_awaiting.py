@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import event, exc, func, inspect, literal, select, update
+from sqlalchemy import event, exc, func, inspect, literal, select, text, update
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from fastapi_sqlalchemy import Repository, SQLAlchemy, _home, _ping
@@ -80,6 +80,27 @@ WRITES: dict[str, Callable[[User], Any]] = {
     "adelete": lambda user: user.adelete(),
     "aadd": lambda _: Repository(User).aadd(User(email="grace@x")),
 }
+
+
+async def test_a_read_that_outlives_its_scope_leaves_its_record_to_others(db: SQLAlchemy) -> None:
+    for _ in range(2):
+        async with db():
+            await User.query.filter_by(name="Ada").afirst()
+    with db.engine.begin() as connection:
+        connection.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))
+        async with db():
+            asked = asyncio.ensure_future(User.query.filter_by(name="Ada").afirst())
+            locks = "SELECT count(*) FROM pg_locks WHERE relation = 'users'::regclass"
+            while not connection.execute(text(f"{locks} AND NOT granted")).scalar():  # noqa: ASYNC110 - the server sets no event
+                await asyncio.sleep(0)
+            ended = db.session
+    ada = await asked
+    assert ada is not None
+    assert inspect(ada).detached
+    assert len(ended.identity_map) == 0
+    async with db():
+        db.session.add(ada)
+        assert inspect(ada).session is db.session
 
 
 CHANGES: dict[str, Callable[[], Any]] = {
