@@ -125,7 +125,7 @@ class Shape:
             key = steps[0].key
             return None if key is None else (self._model, self._terminal, key)
         # the last first: it looks at the others too, once for all
-        keys = [step.key for step in reversed(self._steps)]
+        keys = [step.key for step in reversed(steps)]
         if self._options:
             keys.append(key_of(self._options))
         return None if None in keys else (self._model, self._terminal, *keys)

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from logging import INFO
 from threading import Lock
-from typing import Any, Final
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, Row, event, orm
 from sqlalchemy.engine import Result
-
-from fastapi_sqlalchemy._deletion import hiding
 
 from . import awaiting, running
 from .beside import Branch, follow
@@ -31,6 +29,9 @@ from .saving import Change, Storing, ToSend, change_of
 from .statements import Statement
 
 __all__ = ["Plan", "Plans"]
+
+Made = TypeVar("Made", "Plan", Change, Insertion, RowInsertion)
+"""What is made once for an engine."""
 
 Values = Callable[[], tuple[Any, ...]]
 """Gives the values of a statement, when it is sent."""
@@ -130,8 +131,7 @@ class Plans:
         self._forgotten = 0
         self._statements = OfStatements(engine)
         self._changes: dict[Any, Change | str] = {}
-        self._insertions: WeakKeyDictionary[orm.Mapper[Any], Insertion | str]
-        self._insertions = WeakKeyDictionary()
+        self._insertions: dict[Any, Insertion | str] = {}
         self._row_insertions: dict[Any, RowInsertion | str] = {}
         self._reading: OfSessions | None = None
         self._writing: OfSessions | None = None
@@ -165,15 +165,19 @@ class Plans:
 
     def add(self, key: Any, make: Callable[[], Plan]) -> Plan | str:
         """Keep the plan of a shape, or why there is none."""
-        plan: Plan | str
+        return self._kept(self.known, key, make)
+
+    def _kept(self, kept: dict[Any, Made | str], key: Any, make: Callable[[], Made]) -> Made | str:
+        """What is made, or why it is refused; both are kept for the next time."""
+        made: Made | str
         before = self._forgotten
         try:
-            plan = make()
+            made = make()
         except Refused as refusal:
-            plan = str(refusal)
+            made = str(refusal)
         if self._forgotten == before:  # else it may know less than there is to know by now
-            keep(self.known, key, plan, most=MOST)
-        return plan
+            keep(kept, key, made, most=MOST)
+        return made
 
     def obstacle(self, session: Any, plan: Plan) -> str | None:
         """What keeps a session from using a plan now."""
@@ -245,14 +249,10 @@ class Plans:
         self, session: Any, verb: str, mapper: orm.Mapper[Any], names: tuple[str, ...]
     ) -> Change | None:
         """The statement for one record, where one is all that it takes."""
-        key = (verb, mapper.class_, bool(hiding(mapper)), *names)
-        change = self._changes.get(key)
-        if change is None:
-            try:
-                change = change_of(verb, mapper, names, self.engine.dialect)
-            except Refused as refusal:
-                change = str(refusal)
-            keep(self._changes, key, change, most=MOST)
+        key = (verb, mapper.class_, *names)
+        if (change := self._changes.get(key)) is None:
+            make = partial(change_of, verb, mapper, names, self.engine.dialect)
+            change = self._kept(self._changes, key, make)
         if isinstance(change, str) or change.watchers.any():
             return None
         if self._is_quiet(session, change.silence):
@@ -316,13 +316,9 @@ class Plans:
 
     def insertion(self, session: Any, mapper: orm.Mapper[Any]) -> Insertion | None:
         """The INSERT of many records of a model, where that is all that it takes."""
-        found = self._insertions.get(mapper)
-        if found is None:
-            try:
-                found = Insertion(mapper, self.engine.dialect)
-            except Refused as refusal:
-                found = str(refusal)
-            self._insertions[mapper] = found
+        if (found := self._insertions.get(mapper.class_)) is None:
+            make = partial(Insertion, mapper, self.engine.dialect)
+            found = self._kept(self._insertions, mapper.class_, make)
         if self._writing is None:
             self._writing = OfSessions.writing(type(session))
         if isinstance(found, str) or self._writing.any(session) or found.watchers.any():
@@ -334,13 +330,9 @@ class Plans:
     ) -> RowInsertion | None:
         """The INSERT of rows of a model with these attributes, where that is all that it takes."""
         key = (mapper.class_, *names)
-        found = self._row_insertions.get(key)
-        if found is None:
-            try:
-                found = RowInsertion(mapper, names, self.engine.dialect)
-            except Refused as refusal:
-                found = str(refusal)
-            keep(self._row_insertions, key, found, most=MOST)
+        if (found := self._row_insertions.get(key)) is None:
+            make = partial(RowInsertion, mapper, names, self.engine.dialect)
+            found = self._kept(self._row_insertions, key, make)
         if self._executing is None:
             self._executing = OfSessions.executing(type(session))
         if isinstance(found, str) or self._executing.any(session):
@@ -425,10 +417,9 @@ class Plans:
         lone = self._lone if session.reads_alone else None
         if lone is None and not session.is_clean():
             session._autoflush()  # a value may be the key of a record that is stored by that
-        try:
-            sql, parameters = statement.ready(values())
-        except Exception:  # the processor of a type: SQLAlchemy raises it as an error of its own
+        if (ready := _ready(statement, values)) is None:
             return None
+        sql, parameters = ready
         if lone is not None:
             answer = lone.run(session, sql, parameters, describe=describe)
             if answer is not None:

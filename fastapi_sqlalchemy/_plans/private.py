@@ -45,7 +45,7 @@ NAMES: Final[dict[Any, tuple[str, ...]]] = {
         *("callable_", "dispatch", "send_modified_events", "supports_population"),
     ),
     identity._WeakInstanceDict: (
-        *("_add_unpresent", "_dict", "_fast_discard", "_kill", "_modified", "check_modified"),
+        *("_add_unpresent", "_dict", "_fast_discard", "_modified", "check_modified"),
     ),
     instrumentation.ClassManager: (
         *("_state_constructor", "_state_setter", "dispatch", "new_instance"),
