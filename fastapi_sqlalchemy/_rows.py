@@ -15,8 +15,8 @@ from ._loaded import load_expired
 from ._names import is_sql, key_names, mapper_of
 from ._operations import Send
 from ._plans.inserting import inserted
+from ._plans.plain import PLAIN
 from ._plans.rows import left_to_insert
-from ._plans.steps import PLAIN
 from ._types import T
 from .exceptions import RowError, UnknownNameError
 from .session import Session

@@ -20,6 +20,7 @@ from . import _records
 from ._lifecycle import refuse_coroutines
 from ._names import check_arguments, check_values, key_names, refuse_hidden_verbs
 from ._plans.attributes import read_at_once
+from ._plans.comparisons import compare_faster
 from ._plans.filling import filled, shorten
 from ._types import T
 from .creating import CreatingVerbs
@@ -377,6 +378,7 @@ def _make_at_once(mapper: orm.Mapper[Any], _: type[ActiveRecord]) -> None:
 
 
 event.listen(ActiveRecord, "attribute_instrument", read_at_once, propagate=True)
+event.listen(ActiveRecord, "attribute_instrument", compare_faster, propagate=True)
 
 
 ActiveRecord.__verbs_of__ = ActiveRecord

@@ -16,10 +16,11 @@ from fastapi_sqlalchemy._types import AnySelect
 from . import mappings
 from .beside import branches_of, key_of
 from .loaders import Load, dict_loader, loader_of, processors_of, row_loader, value_loader
+from .plain import BOUND
 from .plans import Plan, Plans
 from .refusing import Refused
 from .statements import Statement
-from .steps import BOUND, Step
+from .steps import Step
 
 __all__ = ["DICTS", "RECORDS", "ROWS", "VALUE", "OfKey", "Shape", "compose"]
 

@@ -18,10 +18,11 @@ from fastapi_sqlalchemy._deletion import hiding
 from fastapi_sqlalchemy._loaded import loaded
 
 from .loaders import Load
+from .plain import PLAIN
 from .plans import Plan, Plans
 from .refusing import Refused
 from .statements import Statement
-from .steps import PLAIN, Clauses, Equal, Limit, Offset, Step, are_expressions
+from .steps import Clauses, Equal, Limit, Offset, Step, are_expressions
 
 __all__ = ["Changing", "Setting", "is_of_one_table", "narrows"]
 

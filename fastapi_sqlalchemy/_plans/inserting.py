@@ -23,10 +23,10 @@ from fastapi_sqlalchemy._names import is_sql
 from .arrays import Arrays
 from .keeping import keep
 from .listeners import OfRecords
+from .plain import PLAIN
 from .refusing import Refused
 from .running import inserted_within, within
 from .saving import attribute_of, default_of, require_ordinary
-from .steps import PLAIN
 
 __all__ = ["Insertion", "inserted", "inserting", "order_of", "pages_of"]
 

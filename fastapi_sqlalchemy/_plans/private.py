@@ -25,7 +25,7 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.pool import QueuePool, base
 from sqlalchemy.sql import base as base_of_sql
-from sqlalchemy.sql import cache_key, compiler, dml
+from sqlalchemy.sql import cache_key, compiler, dml, elements
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import queue
 
@@ -80,6 +80,8 @@ NAMES: Final[dict[Any, tuple[str, ...]]] = {
     dml.ValuesBase: ("_values",),
     cache_key.HasCacheKey: ("_gen_cache_key",),
     cache_key.CacheConst: ("NO_CACHE", "PARAMS"),
+    elements: ("_anonymous_label",),
+    orm.ColumnProperty.Comparator: ("_adapt_to_entity", "_parententity"),
     orm.SessionTransaction: ("_connections", "_new", "parent"),
     TypeEngine: (
         *("_cached_result_processor", "_is_array", "_is_tuple_type", "_isnull"),

@@ -21,10 +21,10 @@ from fastapi_sqlalchemy._names import is_sql
 
 from .arrays import Arrays
 from .inserting import order_of, pages_of
+from .plain import PLAIN
 from .refusing import Refused
 from .running import changed_within, repeated_within
 from .saving import attribute_of, maker_of
-from .steps import PLAIN
 
 __all__ = ["RowInsertion", "left_to_insert"]
 

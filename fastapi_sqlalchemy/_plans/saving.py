@@ -27,10 +27,10 @@ from fastapi_sqlalchemy.exceptions import StaleRecordError
 from . import mappings
 from .listeners import OfRecords, Silence
 from .mappings import Attributes
+from .plain import PLAIN
 from .refusing import Refused
 from .running import Sent
 from .statements import Make, make_of
-from .steps import PLAIN
 
 __all__ = [
     "Change",

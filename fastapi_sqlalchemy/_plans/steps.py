@@ -7,21 +7,18 @@ apart from its values, so that the plan of the whole chain is found without maki
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any, Final, Protocol
-from uuid import UUID
 
 from sqlalchemy import BindParameter, ColumnElement, orm
 from sqlalchemy.sql.cache_key import CacheConst
 from sqlalchemy.sql.visitors import anon_map
-from sqlalchemy.types import ExternalType
 
 from fastapi_sqlalchemy._types import AnySelect
 
+from .comparisons import comparison_of
+from .plain import BOUND, PLAIN, compares_plainly
+
 __all__ = [
-    "BOUND",
-    "PLAIN",
     "Attributes",
     "Clauses",
     "Equal",
@@ -30,14 +27,6 @@ __all__ = [
     "Step",
     "are_expressions",
 ]
-
-PLAIN: Final = frozenset(
-    {int, str, float, bytes, datetime, date, time, timedelta, Decimal, UUID, bool, type(None)}
-)
-"""Types of which alone it depends what a comparison with a value becomes."""
-
-BOUND: Final = PLAIN - {bool, type(None)}
-"""Those whose values are parameters; the others stand in the SQL."""
 
 Binds = list["BindParameter[Any] | None"]
 """Where the values of a step are, in their order; None is a value that stands in the SQL."""
@@ -117,24 +106,11 @@ def _columns_of(model: Any) -> frozenset[str]:
             for each in mapper.column_attrs
             if each.comparator_factory is plain
             and each.strategy_key is not None
-            and _compares_plainly(each.columns[0])
+            and compares_plainly(each.columns[0])
         )
         mapper.__dict__[_COLUMNS] = known
     return known
 
-
-def _compares_plainly(column: Any) -> bool:
-    """Whether its type has no say in what a comparison becomes, and SQLAlchemy keeps its SQL."""
-    kind: Any = column.type
-    comparing: Any = type(kind).coerce_compared_value
-    if isinstance(kind, ExternalType) and kind.cache_ok is not True:
-        return False
-    classes = type(column.comparator).__mro__
-    modules = {comparing.__module__, *(each.__module__ for each in classes)}
-    return all(each.partition(".")[0] in _PLAIN_MODULES for each in modules)
-
-
-_PLAIN_MODULES: Final = frozenset({"builtins", "typing", "sqlalchemy", __name__.partition(".")[0]})
 
 _COLUMNS: Final = "_fastapi_sqlalchemy_columns"
 
@@ -164,7 +140,7 @@ class Clauses:
         self._binds: list[BindParameter[Any]] = []
 
     def _look(self) -> None:
-        if self._looked:
+        if self._looked or self._are_compared():
             return
         known = anon_map()
         for step in (*self._before, self):
@@ -175,6 +151,22 @@ class Clauses:
                 missing = any(bind.required for bind in binds)
                 step._key = (step.verb, *keys) if whole and not missing else None
                 step._binds, step._looked = binds, True
+
+    def _are_compared(self) -> bool:
+        """Whether all are comparisons that need no look, each with a value of its own."""
+        binds: list[BindParameter[Any]] = []
+        comparisons: list[Any] = [self.verb]
+        for clause in self._clauses:
+            if (made := comparison_of(clause)) is None:
+                return False
+            comparison, bind = made
+            comparisons.append(comparison)
+            binds.append(bind)
+        given = {*binds}.union(*[step.binds for step in self._before])
+        if len(given) < len(binds) + sum(len(step.binds) for step in self._before):
+            return False
+        self._key, self._binds, self._looked = (*comparisons,), binds, True
+        return True
 
     @property
     def key(self) -> Any:
