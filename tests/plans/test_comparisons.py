@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import BinaryExpression, ForeignKey, Select, String, Uuid, and_, not_, orm, select
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext import serializer
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import visitors
@@ -20,6 +20,8 @@ from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy._plans import private
 from fastapi_sqlalchemy._plans.comparisons import Comparing, comparison_of
 from fastapi_sqlalchemy._plans.steps import Clauses
+
+POSTGRESQL: Any = postgresql.dialect  # it has no types
 
 database = SQLAlchemy("sqlite://")
 
@@ -103,7 +105,7 @@ def shown(expression: Any) -> dict[str, Any]:
         "parts": parts,
         "right": own,
         "name": right._anon_map_key.removeprefix(str(id(right))),
-        "sql": (str(expression), str(expression.compile(dialect=PGDialect()))),
+        "sql": (str(expression), str(expression.compile(dialect=POSTGRESQL()))),
         "key": expression._generate_cache_key().key,
         "bound": [each.value for each in expression._generate_cache_key().bindparams],
         "not": str(~expression),
