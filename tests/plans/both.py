@@ -86,6 +86,11 @@ def assert_equal_on_both_paths(db: SQLAlchemy, ask: Callable[[], Any]) -> Seen:
     for _ in range(2):
         with db():
             planned = all_that_is_seen(db, ask)
-        differences = {key: (planned.get(key), plain.get(key)) for key in planned | plain}
-        assert planned == plain, {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
+        assert_same(planned, plain)
     return plain
+
+
+def assert_same(planned: Seen, plain: Seen) -> None:
+    """Compare what shows of both paths, and tell no more than what differs."""
+    pairs = {key: (planned.get(key), plain.get(key)) for key in planned | plain}
+    assert planned == plain, {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}

@@ -14,7 +14,7 @@ from fastapi_sqlalchemy import Query, SQLAlchemy
 from fastapi_sqlalchemy._plans.plans import Plans
 from fastapi_sqlalchemy.exceptions import MissingSessionError, UnknownNameError
 from tests.blog import User
-from tests.plans.both import SOME_EXAMPLES
+from tests.plans.both import SOME_EXAMPLES, assert_same
 from tests.plans.test_equality import address, model_of, models, refine, rows_of
 from tests.plans.test_equality import chains as chains_of
 from tests.plans.test_saving import Act, Colour, Shop, failing, result_of, shop_at, shops
@@ -167,8 +167,7 @@ ACTS: dict[str, tuple[Act, str]] = {
 @pytest.mark.parametrize("act", ACTS)
 def test_the_outcome_is_the_same_on_both_paths(shops: Any, act: str) -> None:
     plain, planned = (result_of(shop, ACTS[act][0]) for shop in shops())
-    differences = {key: (planned.get(key), plain.get(key)) for key in planned | plain}
-    assert planned == plain, {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
+    assert_same(planned, plain)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from fastapi_sqlalchemy import Repository
 from fastapi_sqlalchemy._plans.inserting import Insertion
-from tests.plans.both import SOME_EXAMPLES
+from tests.plans.both import SOME_EXAMPLES, assert_same
 from tests.plans.test_equality import address
 from tests.plans.test_saving import Act, Colour, Shop, change, failing, result_of, shop_at, shops
 
@@ -221,8 +221,7 @@ def test_the_outcome_is_the_same_on_both_paths(shops: Any, act: str, store: str)
     plain, planned = (
         outcome(shop, lambda shop: ACTS[act][0](shop, STORES[store])) for shop in shops()
     )
-    differences = {key: (planned.get(key), plain.get(key)) for key in planned | plain}
-    assert planned == plain, {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
+    assert_same(planned, plain)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from fastapi_sqlalchemy._plans import rows as rows_module
 from fastapi_sqlalchemy._plans.rows import RowInsertion
 from fastapi_sqlalchemy._plans.running import repeated_within
+from tests.plans.both import assert_same
 from tests.plans.test_equality import address
 from tests.plans.test_saving import Act, Colour, Shop, failing, result_of, shop_at, shops
 
@@ -132,8 +133,7 @@ ACTS: dict[str, tuple[Act, int]] = {
 @pytest.mark.parametrize("act", ACTS)
 def test_the_outcome_is_the_same_on_both_paths(shops: Any, act: str) -> None:
     plain, planned = (result_of(shop, ACTS[act][0]) for shop in shops())
-    differences = {key: (planned.get(key), plain.get(key)) for key in planned | plain}
-    assert planned == plain, {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
+    assert_same(planned, plain)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from fastapi_sqlalchemy import SQLAlchemy
 from fastapi_sqlalchemy._plans import saving
 from fastapi_sqlalchemy.exceptions import RolledBackError, StaleRecordError
-from tests.plans.both import Seen, seen_in
+from tests.plans.both import Seen, assert_same, seen_in
 
 
 class Colour(Enum):
@@ -255,8 +255,7 @@ ACTS: dict[str, Act] = {
 @pytest.mark.parametrize("act", ACTS)
 def test_the_outcome_is_the_same_on_both_paths(shops: Any, act: str) -> None:
     plain, planned = (result_of(shop, ACTS[act]) for shop in shops())
-    differences = {key: (planned.get(key), plain.get(key)) for key in planned | plain}
-    assert planned == plain, {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
+    assert_same(planned, plain)
 
 
 Within = Callable[[Shop, Act, Seen], Any]
@@ -384,9 +383,7 @@ def test_the_outcome_is_the_same_in_a_transaction(
         for shop in shops()
     )
     for name, found in planned.items():
-        differences = {key: (found.get(key), plain[name].get(key)) for key in found | plain[name]}
-        wrong = {k: pair for k, pair in differences.items() if pair[0] != pair[1]}
-        assert not wrong, (name, wrong)
+        assert_same({name: found}, {name: plain[name]})
 
 
 ALONE = {
