@@ -9,7 +9,7 @@ relationships, SQL as a value, defaults of the server, versions, listeners.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, Final
@@ -410,7 +410,7 @@ def _inserted(session: Any, state: Any) -> Storing:
         present[name] = values[number]
     if change.key is not None:
         present[change.key] = generated
-    _become_persistent(session, state, tuple([present[name] for name in change.identity]))
+    _become_persistent(session, state, present, change.identity)
     if (transaction := _transaction_of(session)) is not None:
         transaction._new[state] = True
         session.note_stored(state, given)
@@ -423,18 +423,28 @@ def _transaction_of(session: Any) -> Any:
     return transaction if transaction is not None and transaction._connections else None
 
 
-def _become_persistent(session: Any, state: Any, values: tuple[Any, ...]) -> None:
+def _become_persistent(
+    session: Any, state: Any, present: dict[str, Any], key: Sequence[str]
+) -> None:
     """What a session does with a new record that has its key, where nobody listens."""
     if state.session_id is None:  # what `session.add()` does
         state.session_id, state.insert_order = session.hash_key, 1
+    values = (*[present[name] for name in key],)
     identity = (state.manager.mapper._identity_class, values, state.identity_token)
-    if None in values or identity in session.identity_map._dict:  # of which it warns
+    known = session.identity_map
+    if None in values or identity in known._dict:  # of which it warns
         session._register_persistent({state})
         return
     state.key = identity
-    session.identity_map._add_unpresent(state, identity)
-    session._new.pop(state, None)
-    _settle(session, state)
+    known._add_unpresent(state, identity)
+    if session._new:
+        session._new.pop(state, None)
+    # what `_commit_all()` does with one that no map has known before
+    state._orphaned_outside_of_session = state.modified = state.expired = False
+    state._strong_obj = None
+    state.committed_state.clear()
+    if state.expired_attributes:
+        state.expired_attributes.difference_update(present)
 
 
 def _settle(session: Any, state: Any) -> None:
