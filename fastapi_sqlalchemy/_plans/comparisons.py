@@ -82,7 +82,7 @@ class Comparison:
     def __init__(self, first: elements.BinaryExpression[bool]) -> None:
         right: Any = first.right
         self._expression = {**vars(first)}
-        self._parameter = {**vars(right), "value": None}  # the first is nobody else's
+        self._parameter = {**vars(right), "value": None}  # its own is not kept
         self._left, _ = first._orig
         self._name = right._anon_map_key.removeprefix(f"{id(right)}")
 

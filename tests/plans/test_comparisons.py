@@ -56,9 +56,7 @@ class Thing(database.Base):
 
 orm.configure_mappers()
 
-OPERATORS = [
-    *(operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge),
-]
+OPERATORS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 VALUES: dict[str, tuple[Any, Any]] = {
     "id": (1, 2**40),
     "name": ("Ada", "Żółw"),
